@@ -1,0 +1,45 @@
+//! What a source hands out: batches of parts, settled as a whole.
+
+use bytes::Bytes;
+
+/// Parts that are committed or rolled back together.
+#[derive(Debug)]
+pub struct Batch {
+    /// Names the batch in [`crate::Source::settle`]; never used twice by one source.
+    pub id: u64,
+    /// All of one shard, in the order of the shard.
+    pub parts: Vec<Part>,
+}
+
+/// Content and attributes of one FlowFile.
+pub struct Part {
+    /// The content is a payload that could not be turned into a row, byte for byte.
+    pub failed: bool,
+    /// NDJSON rows, or the failed payload.
+    pub content: Bytes,
+    /// Rows in `content`; 1 for a failed payload.
+    pub records: u64,
+    /// All attributes of the FlowFile.
+    pub attributes: Vec<(String, String)>,
+    /// `kinesis://<stream>/<shard>`
+    pub transit_uri: String,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("failed", &self.failed)
+            .field("bytes", &self.content.len())
+            .field("records", &self.records)
+            .field("transit_uri", &self.transit_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    /// Value of one attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}

@@ -1,0 +1,273 @@
+//! The source's settings, typed and validated once.
+
+use crate::error::ConfigError;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How records are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsumerType {
+    /// GetRecords: 2 MB/s and 5 calls/s a shard, shared by all readers of the stream.
+    SharedThroughput,
+    /// SubscribeToShard: 2 MB/s a shard for this application alone.
+    EnhancedFanOut,
+}
+
+/// Where an application that never ran before begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitialPosition {
+    /// The oldest stored record.
+    TrimHorizon,
+    /// Now; resolved once and stored.
+    Latest,
+    /// Epoch milliseconds.
+    AtTimestamp(i64),
+}
+
+/// How payloads become content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessingStrategy {
+    /// NDJSON: one JSON object a line.
+    Record,
+}
+
+/// What a row carries besides the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputStrategy {
+    /// The payload alone.
+    UseValue,
+    /// `{"kinesisMetadata":{…},"value":{…}}`
+    UseWrapper,
+    /// The payload with `kinesisMetadata` appended.
+    InjectMetadata,
+}
+
+/// Text form of `approximateArrival`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArrivalFormat {
+    /// `2025-11-05T09:12:15.300`, UTC.
+    Iso,
+    /// Epoch milliseconds.
+    EpochMillis,
+}
+
+/// AWS credentials given as properties; without them the default chain of the SDK is used.
+#[derive(Clone)]
+pub struct StaticCredentials {
+    /// Access key id. Not a secret, yet not printed either.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: SecretString,
+}
+
+/// Everything a [`crate::Source`] needs to know.
+#[derive(Clone)]
+pub struct SourceConfig {
+    /// Name of the data stream.
+    pub stream_name: String,
+    /// Name of the checkpoint table and of the fan-out consumer.
+    pub application_name: String,
+    /// AWS region id.
+    pub region: String,
+    /// `None`: the SDK's default chain.
+    pub credentials: Option<StaticCredentials>,
+    /// How records are read.
+    pub consumer_type: ConsumerType,
+    /// Where a new application begins.
+    pub initial_position: InitialPosition,
+    /// How payloads become content.
+    pub processing_strategy: ProcessingStrategy,
+    /// What a row carries.
+    pub output_strategy: OutputStrategy,
+    /// Text form of `approximateArrival`.
+    pub arrival_format: ArrivalFormat,
+    /// `Limit` of GetRecords, 1 to 10,000.
+    pub max_records_per_request: i32,
+    /// Longest time a record waits for others.
+    pub max_batch_duration: Duration,
+    /// Size at which a batch is handed out at once, in bytes of content.
+    pub max_batch_size: usize,
+    /// Bytes of fetched records held at any time.
+    pub memory_budget: usize,
+    /// One endpoint for Kinesis and DynamoDB.
+    pub endpoint: Option<String>,
+    /// Stable name of this processor on this NiFi node.
+    pub node_id: String,
+}
+
+impl std::fmt::Debug for SourceConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceConfig")
+            .field("stream_name", &self.stream_name)
+            .field("application_name", &self.application_name)
+            .field("region", &self.region)
+            .field("credentials", &if self.credentials.is_some() { "static" } else { "default chain" })
+            .field("consumer_type", &self.consumer_type)
+            .field("initial_position", &self.initial_position)
+            .field("endpoint", &self.endpoint)
+            .field("node_id", &self.node_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SourceConfig {
+    /// Reads the properties of the processor: display names as keys, durations in milliseconds, sizes in bytes.
+    /// Absent or empty optional properties take the processor's defaults.
+    ///
+    /// # Errors
+    /// The first property that is missing or outside its domain.
+    pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let p = Properties(properties);
+        Ok(Self {
+            stream_name: p.required("Stream Name")?,
+            application_name: p.required("Application Name")?,
+            region: region(p.required("Region")?)?,
+            credentials: credentials(&p)?,
+            consumer_type: p.choice(
+                "Consumer Type",
+                &[
+                    ("SHARED_THROUGHPUT", ConsumerType::SharedThroughput),
+                    ("ENHANCED_FAN_OUT", ConsumerType::EnhancedFanOut),
+                ],
+            )?,
+            initial_position: initial_position(&p)?,
+            processing_strategy: p
+                .choice("Processing Strategy", &[("RECORD", ProcessingStrategy::Record)])?,
+            output_strategy: p.choice(
+                "Output Strategy",
+                &[
+                    ("INJECT_METADATA", OutputStrategy::InjectMetadata),
+                    ("USE_VALUE", OutputStrategy::UseValue),
+                    ("USE_WRAPPER", OutputStrategy::UseWrapper),
+                ],
+            )?,
+            arrival_format: p.choice(
+                "Approximate Arrival Format",
+                &[("ISO_8601", ArrivalFormat::Iso), ("EPOCH_MILLIS", ArrivalFormat::EpochMillis)],
+            )?,
+            max_records_per_request: p.number("Max Records Per Request", 1_000, 1, 10_000)?,
+            max_batch_duration: Duration::from_millis(p.number("Max Batch Duration", 250, 1, 3_600_000)?),
+            max_batch_size: p.number("Max Batch Size", 10_000_000, 1, 1 << 30)?,
+            memory_budget: p.number("Memory Budget", 64_000_000, 1, 1 << 40)?,
+            endpoint: endpoint(&p)?,
+            node_id: p.get("Node Id").map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned),
+        })
+    }
+}
+
+struct Properties<'a>(&'a BTreeMap<String, String>);
+
+impl<'a> Properties<'a> {
+    fn get(&self, property: &str) -> Option<&'a str> {
+        self.0.get(property).map(|v| v.trim()).filter(|v| !v.is_empty())
+    }
+
+    fn required(&self, property: &'static str) -> Result<String, ConfigError> {
+        self.get(property).map(str::to_owned).ok_or(ConfigError::Missing { property })
+    }
+
+    /// The first choice is the default.
+    fn choice<T: Copy>(&self, property: &'static str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        let found = match self.get(property) {
+            None => choices.first(),
+            Some(value) => choices.iter().find(|(name, _)| *name == value),
+        };
+        found.map(|(_, v)| *v).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(n, _)| *n).collect();
+            ConfigError::Invalid { property, reason: format!("must be one of {}", names.join(", ")) }
+        })
+    }
+
+    fn number<T>(&self, property: &'static str, default: T, min: T, max: T) -> Result<T, ConfigError>
+    where
+        T: std::str::FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.get(property) else { return Ok(default) };
+        match text.parse::<T>() {
+            Ok(n) if n >= min && n <= max => Ok(n),
+            _ => Err(ConfigError::Invalid {
+                property,
+                reason: format!("must be a whole number between {min} and {max}"),
+            }),
+        }
+    }
+}
+
+fn region(text: String) -> Result<String, ConfigError> {
+    // `<area>-<direction>-<number>`, as in every partition AWS has; new regions need no release of ours.
+    let parts: Vec<&str> = text.split('-').collect();
+    let letters = |s: &&str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase());
+    let good = match parts.split_last() {
+        Some((number, words)) => {
+            words.len() >= 2
+                && words.iter().all(|w| letters(w))
+                && !number.is_empty()
+                && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        None => false,
+    };
+    if good {
+        return Ok(text);
+    }
+    Err(ConfigError::Invalid {
+        property: "Region",
+        reason: format!("\"{text}\" is not the id of an AWS region such as us-west-2"),
+    })
+}
+
+fn credentials(p: &Properties<'_>) -> Result<Option<StaticCredentials>, ConfigError> {
+    match (p.get("AWS Access Key ID"), p.get("AWS Secret Access Key")) {
+        (None, None) => Ok(None),
+        (Some(id), Some(secret)) => Ok(Some(StaticCredentials {
+            access_key_id: id.to_owned(),
+            secret_access_key: SecretString::from(secret.to_owned()),
+        })),
+        (None, Some(_)) => Err(ConfigError::Missing { property: "AWS Access Key ID" }),
+        (Some(_), None) => Err(ConfigError::Missing { property: "AWS Secret Access Key" }),
+    }
+}
+
+fn initial_position(p: &Properties<'_>) -> Result<InitialPosition, ConfigError> {
+    const STAMP: &str = "Stream Position Timestamp";
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Oldest,
+        Newest,
+        Stamp,
+    }
+    let kind = p.choice(
+        "Initial Stream Position",
+        &[("TRIM_HORIZON", Kind::Oldest), ("LATEST", Kind::Newest), ("AT_TIMESTAMP", Kind::Stamp)],
+    )?;
+    Ok(match kind {
+        Kind::Oldest => InitialPosition::TrimHorizon,
+        Kind::Newest => InitialPosition::Latest,
+        Kind::Stamp => InitialPosition::AtTimestamp(timestamp(&p.required(STAMP)?).ok_or_else(|| {
+            ConfigError::Invalid {
+                property: STAMP,
+                reason: "must be an ISO 8601 date and time such as 2025-01-31T12:00:00Z".to_owned(),
+            }
+        })?),
+    })
+}
+
+/// ISO 8601 with an offset or `Z`, to epoch milliseconds; a time without zone is UTC.
+fn timestamp(text: &str) -> Option<i64> {
+    use aws_smithy_types::date_time::{DateTime, Format};
+    let with_zone = |t: &str| DateTime::from_str(t, Format::DateTimeWithOffset).ok();
+    let parsed = with_zone(text).or_else(|| with_zone(&format!("{text}Z")))?;
+    parsed.to_millis().ok()
+}
+
+fn endpoint(p: &Properties<'_>) -> Result<Option<String>, ConfigError> {
+    let Some(text) = p.get("Endpoint Override URL") else { return Ok(None) };
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(Some(text.to_owned())),
+        _ => Err(ConfigError::Invalid {
+            property: "Endpoint Override URL",
+            reason: "must be a URL that starts with http:// or https:// and names a host".to_owned(),
+        }),
+    }
+}
