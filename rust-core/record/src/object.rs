@@ -1,0 +1,84 @@
+//! One pass over the first level of a JSON object, borrowing, without a value tree and without recursion over the
+//! payload's depth: values are skipped by an iterative scanner that checks grammar and UTF-8.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::metadata::METADATA_KEY;
+
+/// What is known of a payload that is one JSON object with nothing but white space around it.
+pub(crate) struct Object {
+    /// From the opening to after the closing brace.
+    pub span: Range<usize>,
+    /// Whether any member is left when `cuts` are taken out.
+    pub has_members: bool,
+    /// Ranges, in order, whose removal takes out the members called [`METADATA_KEY`]. Almost always none.
+    pub cuts: Vec<Range<usize>>,
+}
+
+/// Scans `payload`, whose first byte that is not white space is an opening brace.
+pub(crate) fn scan(payload: &[u8]) -> Result<Object, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    let (has_members, cuts) = json.deserialize_map(MemberScan { base: payload.as_ptr().addr() })?;
+    json.end()?;
+    let start = payload.len() - payload.trim_ascii_start().len();
+    let end = start + payload.trim_ascii().len();
+    Ok(Object { span: start..end, has_members, cuts })
+}
+
+/// Whether the JSON string `raw` spells `name`.
+pub(crate) fn is_key(raw: &RawValue, name: &str) -> bool {
+    let Some(inner) = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return false;
+    };
+    if !inner.contains('\\') {
+        return inner == name;
+    }
+    // Escapes such as `\u006b` may spell the same name. A name that has no text (a lone surrogate) is another name.
+    serde_json::from_str::<String>(raw.get()).is_ok_and(|decoded| decoded == name)
+}
+
+struct MemberScan {
+    base: usize,
+}
+
+impl MemberScan {
+    fn range(&self, raw: &RawValue) -> Range<usize> {
+        let start = raw.get().as_ptr().addr() - self.base;
+        start..start + raw.get().len()
+    }
+}
+
+impl<'de> Visitor<'de> for MemberScan {
+    type Value = (bool, Vec<Range<usize>>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut cuts: Vec<Range<usize>> = Vec::new();
+        let mut kept = false;
+        let mut previous_end = None;
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let key_start = self.range(key).start;
+            let ours = is_key(key, METADATA_KEY);
+            let value_end = self.range(map.next_value::<&RawValue>()?).end;
+            if ours {
+                // From the end of the member before, so that the comma between the two goes as well.
+                cuts.push(previous_end.unwrap_or(key_start)..value_end);
+            } else {
+                if let (false, Some(leading)) = (kept, cuts.last_mut()) {
+                    // Nothing is left before this member, so the comma before it must go, too.
+                    leading.end = key_start;
+                }
+                kept = true;
+            }
+            previous_end = Some(value_end);
+        }
+        Ok((kept, cuts))
+    }
+}
