@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Snowpipe Streaming (high-performance architecture, REST v2): login, channels, appends, commits.
+//!
+//! A [`Sink`] publishes FlowFiles. Each one is announced with [`Sink::begin`], asked for by
+//! [`State::WantData`] when its turn has come, handed over with [`Sink::write`] and [`Sink::finish_data`], and is
+//! done when [`Sink::advance`] says [`State::Committed`], which is when the service reports its last offset token as
+//! committed. Protocol: <https://docs.snowflake.com/en/user-guide/snowpipe-streaming/snowpipe-streaming-high-performance-rest-api>.
+
+mod config;
+mod error;
+mod messages;
+mod progress;
+mod properties;
+mod request;
+mod sink;
+mod verify;
+
+pub use config::{
+    Authentication, ConnectionStrategy, DestinationType, GapStrategy, KeyPair, Resolution, SinkConfig,
+};
+pub use error::{ConfigError, SinkError};
+pub use messages::{Level, Message};
+pub use progress::{Progress, State};
+pub use request::{Destination, Object, UploadRequest};
+pub use sink::Sink;
+pub use verify::{Finding, Verdict};

@@ -1,0 +1,205 @@
+//! Settings of a sink: typed and validated once. `Debug` never prints a secret.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::error::ConfigError;
+use crate::properties::Properties;
+use crate::request::Destination;
+
+/// How the sink proves who it is.
+#[derive(Debug, Clone)]
+pub enum Authentication {
+    /// A user of type SERVICE with an RSA key pair.
+    KeyPair(KeyPair),
+}
+
+/// Identity of [`Authentication::KeyPair`].
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// Account identifier in any spelling Snowflake accepts.
+    pub account: String,
+    /// Login name.
+    pub user: String,
+    /// Role of the session; the user's default role when absent.
+    pub role: Option<String>,
+    /// PKCS#8 PEM text, plain or encrypted.
+    pub private_key: SecretString,
+    /// Password of an encrypted key.
+    pub password: Option<SecretString>,
+}
+
+/// Which host names of the account are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConnectionStrategy {
+    /// `<account>.snowflakecomputing.com`.
+    #[default]
+    Standard,
+    /// `<account>.privatelink.snowflakecomputing.com`.
+    PrivateConnectivity,
+}
+
+/// Whether uploads name a table (its default pipe is used) or a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DestinationType {
+    /// Default pipe `<TABLE>-STREAMING`.
+    #[default]
+    Table,
+    /// The pipe named.
+    Pipe,
+}
+
+/// How far offset tokens protect against duplicates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resolution {
+    /// Every row has a token: FlowFiles are skipped or trimmed row by row. Exactly once.
+    Record,
+    /// Only the end of a FlowFile has a token: FlowFiles are skipped whole.
+    FlowFile,
+    /// Tokens only tell when rows are committed. At least once.
+    #[default]
+    Disabled,
+}
+
+/// What happens to an upload whose predecessor does not come within the gap time-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GapStrategy {
+    /// Keep waiting.
+    #[default]
+    Wait,
+    /// Publish; the predecessor is refused when it comes later.
+    Publish,
+    /// The upload fails.
+    Fail,
+}
+
+/// Settings of a [`crate::Sink`].
+#[derive(Debug, Clone)]
+pub struct SinkConfig {
+    /// Identity.
+    pub authentication: Authentication,
+    /// Host naming, when no override is given.
+    pub connection: ConnectionStrategy,
+    /// `https://host[:port]` used instead of the account's host; its port is used for the ingest host, too.
+    pub endpoint_override: Option<Url>,
+    /// PEM file with certificate authorities trusted in addition to the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// Table or pipe.
+    pub destination_type: DestinationType,
+    /// Tracking by offset tokens.
+    pub resolution: Resolution,
+    /// JSON Pointer to a row's offset token; always set with [`Resolution::Record`].
+    pub record_pointer: String,
+    /// Accepted rows must be committed within this time, otherwise the channel is opened anew.
+    pub tracking_timeout: Duration,
+    /// Time for one append including its retries, otherwise the channel is opened anew. Throttling does not count.
+    pub insert_timeout: Duration,
+    /// What to do about a gap that does not close.
+    pub gap_strategy: GapStrategy,
+    /// After which time.
+    pub gap_timeout: Duration,
+    /// zstd level of request bodies, 1 to 19.
+    pub compression_level: i32,
+    /// Bytes of FlowFile content held at once.
+    pub memory_budget: usize,
+    /// Destination checked by `verify`, when the properties name one without an expression.
+    pub destination: Option<Destination>,
+}
+
+/// Defaults of `PublishSnowpipeStreaming`, where it has the property.
+const TRACKING_TIMEOUT: Duration = Duration::from_secs(90);
+const INSERT_TIMEOUT: Duration = Duration::from_secs(30);
+const GAP_TIMEOUT: Duration = Duration::from_secs(300);
+const COMPRESSION_LEVEL: i32 = 3;
+const MEMORY_BUDGET: usize = 64 << 20;
+
+impl SinkConfig {
+    /// Reads the properties of the processor by their names; an absent and an empty value are the same.
+    ///
+    /// # Errors
+    /// Names the first property whose value is missing or unusable.
+    pub fn from_properties(map: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let p = Properties::new(map);
+        let resolution = p.choice(
+            "Offset Tracking Resolution",
+            &[
+                ("RECORD", Resolution::Record),
+                ("FLOW_FILE", Resolution::FlowFile),
+                ("DISABLED", Resolution::Disabled),
+            ],
+        )?;
+        let destination_type = p.choice(
+            "Destination Type",
+            &[("TABLE", DestinationType::Table), ("PIPE", DestinationType::Pipe)],
+        )?;
+        Ok(Self {
+            authentication: authentication(&p)?,
+            connection: p.choice(
+                "Connection Strategy",
+                &[
+                    ("STANDARD", ConnectionStrategy::Standard),
+                    ("PRIVATE_CONNECTIVITY", ConnectionStrategy::PrivateConnectivity),
+                ],
+            )?,
+            endpoint_override: p.https_url("Snowflake Endpoint Override URL")?,
+            ca_file: p.text("CA Certificates File").map(PathBuf::from),
+            destination_type,
+            resolution,
+            record_pointer: record_pointer(&p, resolution)?,
+            tracking_timeout: p.millis("Offset Tracking Timeout", TRACKING_TIMEOUT)?,
+            insert_timeout: p.millis("Channel Insert Timeout", INSERT_TIMEOUT)?,
+            gap_strategy: p.choice(
+                "Gap Strategy",
+                &[
+                    ("WAIT", GapStrategy::Wait),
+                    ("PUBLISH", GapStrategy::Publish),
+                    ("FAIL", GapStrategy::Fail),
+                ],
+            )?,
+            gap_timeout: p.millis("Gap Timeout", GAP_TIMEOUT)?,
+            compression_level: compression_level(&p)?,
+            memory_budget: p.number("Memory Budget", MEMORY_BUDGET)?.max(1 << 20),
+            destination: Destination::from_properties(map).ok(),
+        })
+    }
+}
+
+fn authentication(p: &Properties) -> Result<Authentication, ConfigError> {
+    const NAME: &str = "Authentication Strategy";
+    match p.text(NAME).unwrap_or("KEY_PAIR") {
+        "KEY_PAIR" => Ok(Authentication::KeyPair(KeyPair {
+            account: p.required("Account")?.to_owned(),
+            user: p.required("User")?.to_owned(),
+            role: p.text("Role").map(str::to_owned),
+            private_key: SecretString::from(p.required("Private Key")?.to_owned()),
+            password: p.raw("Private Key Password").map(|text| SecretString::from(text.to_owned())),
+        })),
+        other => Err(ConfigError::new(NAME, format!("\"{other}\" is not supported, use KEY_PAIR"))),
+    }
+}
+
+fn record_pointer(p: &Properties, resolution: Resolution) -> Result<String, ConfigError> {
+    const NAME: &str = "Offset Token Record Pointer";
+    let pointer = p.text(NAME).unwrap_or_default();
+    if resolution == Resolution::Record && !pointer.starts_with('/') {
+        return Err(ConfigError::new(
+            NAME,
+            "with Offset Tracking Resolution RECORD this must be a JSON Pointer to the offset token inside each row, \
+             for example /kinesisMetadata/shardedSequenceNumber",
+        ));
+    }
+    Ok(pointer.to_owned())
+}
+
+fn compression_level(p: &Properties) -> Result<i32, ConfigError> {
+    const NAME: &str = "Compression Level";
+    let level = p.number(NAME, COMPRESSION_LEVEL)?;
+    match level {
+        1..=19 => Ok(level),
+        _ => Err(ConfigError::new(NAME, format!("{level} is not a zstd level from 1 to 19"))),
+    }
+}
