@@ -1,0 +1,5 @@
+//! SQL as a Snowflake user writes it.
+
+mod result;
+
+pub use result::{Column, ResultSet, SqlError};
