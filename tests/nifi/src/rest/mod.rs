@@ -1,0 +1,16 @@
+//! NiFi's REST API, typed as far as the demo and the tests need it, one file a subject.
+
+mod client;
+mod extensions;
+mod flow;
+mod model;
+mod observe;
+mod parameters;
+mod services;
+mod verify;
+
+pub use client::{RestClient, wait_for};
+pub use model::{
+    AllowableValue, Bulletin, Bundle, Connection, Counter, Descriptor, FlowFileSummary, Nar, Parameter,
+    Processor, ProcessorType, ProvenanceEvent, Queue, Service, Verification,
+};
