@@ -1,0 +1,28 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.bridge;
+
+/**
+ * Something the user should see as a bulletin.
+ *
+ * @param level how bad it is
+ * @param text complete sentence, without secrets and record data
+ */
+public record Message(Level level, String text) {
+
+    /** How bad it is. */
+    public enum Level {
+        /** Nothing moves until somebody does something. */
+        ERROR,
+        /** Something is wrong and being retried, or was lost. */
+        WARN,
+        /** Good to know. */
+        INFO
+    }
+}

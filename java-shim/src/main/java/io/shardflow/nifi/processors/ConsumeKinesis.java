@@ -1,0 +1,393 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import io.shardflow.nifi.bridge.Bridge;
+import io.shardflow.nifi.bridge.ErrorCode;
+import io.shardflow.nifi.bridge.KinesisSource;
+import io.shardflow.nifi.bridge.LogPump;
+import io.shardflow.nifi.bridge.NativeException;
+import io.shardflow.nifi.bridge.PartHeader;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.Supplier;
+import org.apache.nifi.annotation.behavior.InputRequirement;
+import org.apache.nifi.annotation.behavior.InputRequirement.Requirement;
+import org.apache.nifi.annotation.behavior.Stateful;
+import org.apache.nifi.annotation.behavior.SystemResource;
+import org.apache.nifi.annotation.behavior.SystemResourceConsideration;
+import org.apache.nifi.annotation.behavior.WritesAttribute;
+import org.apache.nifi.annotation.behavior.WritesAttributes;
+import org.apache.nifi.annotation.configuration.DefaultSchedule;
+import org.apache.nifi.annotation.configuration.DefaultSettings;
+import org.apache.nifi.annotation.documentation.CapabilityDescription;
+import org.apache.nifi.annotation.documentation.SeeAlso;
+import org.apache.nifi.annotation.documentation.Tags;
+import org.apache.nifi.annotation.lifecycle.OnRemoved;
+import org.apache.nifi.annotation.lifecycle.OnScheduled;
+import org.apache.nifi.annotation.lifecycle.OnShutdown;
+import org.apache.nifi.annotation.lifecycle.OnStopped;
+import org.apache.nifi.annotation.lifecycle.OnUnscheduled;
+import org.apache.nifi.components.ConfigVerificationResult;
+import org.apache.nifi.components.PropertyDescriptor;
+import org.apache.nifi.components.ValidationContext;
+import org.apache.nifi.components.ValidationResult;
+import org.apache.nifi.components.state.Scope;
+import org.apache.nifi.components.state.StateManager;
+import org.apache.nifi.components.state.StateMap;
+import org.apache.nifi.flowfile.FlowFile;
+import org.apache.nifi.logging.ComponentLog;
+import org.apache.nifi.migration.PropertyConfiguration;
+import org.apache.nifi.migration.RelationshipConfiguration;
+import org.apache.nifi.processor.AbstractSessionFactoryProcessor;
+import org.apache.nifi.processor.ProcessContext;
+import org.apache.nifi.processor.ProcessSession;
+import org.apache.nifi.processor.ProcessSessionFactory;
+import org.apache.nifi.processor.Relationship;
+import org.apache.nifi.processor.VerifiableProcessor;
+
+/** Reads a Kinesis data stream. Everything but the FlowFiles themselves is decided on the native side. */
+@Tags({"Amazon", "AWS", "Kinesis", "Stream", "JSON", "NDJSON", "Snowflake"})
+@CapabilityDescription("Reads the JSON records of an Amazon Kinesis data stream at least once. A FlowFile holds rows of one"
+        + " shard, in order, one JSON object a line, and knows its range of positions, so that"
+        + " PublishSnowpipeStreaming stores every row once. Nodes share the shards through leases in a DynamoDB table, which"
+        + " also keeps the progress: it advances only when NiFi has stored the FlowFiles.")
+@InputRequirement(Requirement.INPUT_FORBIDDEN)
+@DefaultSettings(yieldDuration = "100 millis")
+@DefaultSchedule(period = "0 sec")
+@SystemResourceConsideration(
+        resource = SystemResource.MEMORY,
+        description = "Holds up to Memory Budget bytes of records outside the Java heap.")
+@Stateful(
+        scopes = Scope.LOCAL,
+        description = "An id of this processor on this NiFi node, under which it holds leases. Progress is not kept here but in"
+                + " the DynamoDB table.")
+@SeeAlso(PublishSnowpipeStreaming.class)
+@WritesAttributes({
+    @WritesAttribute(attribute = "aws.kinesis.stream.name", description = "Name of the stream"),
+    @WritesAttribute(attribute = "aws.kinesis.shard.id", description = "Shard that the records are from"),
+    @WritesAttribute(attribute = "aws.kinesis.partition.key", description = "Partition key of the last record"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.first.sequence.number",
+            description = "Sequence number of the first record"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.first.subsequence.number",
+            description = "Index of the first record in its aggregate, 0 for a plain record"),
+    @WritesAttribute(attribute = "aws.kinesis.last.sequence.number", description = "Sequence number of the last record"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.last.subsequence.number",
+            description = "Index of the last record in its aggregate, 0 for a plain record"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.first.sharded.sequence.number",
+            description = "Position of the first record as one decimal number"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.last.sharded.sequence.number",
+            description = "Position of the last record as one decimal number"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.previous.sharded.sequence.number",
+            description = "Last position of the FlowFile of rows emitted before this one for the shard, 0 at its beginning"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.lineage.id",
+            description = "Changes when positions start afresh: another stream of the same name, a new table, another application"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.approximate.arrival.timestamp.ms",
+            description = "When the last record entered the stream, in epoch milliseconds"),
+    @WritesAttribute(attribute = "kinesis.millis.behind", description = "How far reading was behind the stream's end"),
+    @WritesAttribute(attribute = "mime.type", description = "application/x-ndjson on success"),
+    @WritesAttribute(attribute = "record.count", description = "Number of records in the FlowFile"),
+    @WritesAttribute(
+            attribute = "record.error.message",
+            description = "Why the payload cannot become a row, on parse-failure")
+})
+public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements VerifiableProcessor {
+
+    static final Relationship SUCCESS = new Relationship.Builder()
+            .name("success")
+            .description("Rows of one shard, in order, one JSON object a line")
+            .build();
+    static final Relationship PARSE_FAILURE = new Relationship.Builder()
+            .name("parse-failure")
+            .description("One payload that is not exactly one JSON object, byte for byte")
+            .build();
+
+    static final String CONSUMED_COUNTER = "Records Consumed";
+    static final String FAILED_COUNTER = "Records Parse Failure";
+
+    /** State key of this processor's id on this node. */
+    static final String NODE_ID_KEY = "node.id";
+
+    private static final String FORMER_PARSE_FAILURE = "parse.failure";
+    private static final String NODE_ID = "Node Id";
+    private static final long POLL_MILLIS = 250;
+    private static final long CLOSE_MILLIS = 5_000;
+
+    private final Supplier<Bridge> bridges;
+    private final Buffers buffers = new Buffers();
+    private final LogPump logPump = new LogPump();
+
+    private volatile Bridge bridge;
+    private volatile KinesisSource source;
+
+    /** For NiFi. */
+    public ConsumeKinesis() {
+        this(Bridge::load);
+    }
+
+    ConsumeKinesis(final Supplier<Bridge> bridges) {
+        this.bridges = bridges;
+    }
+
+    @Override
+    protected List<PropertyDescriptor> getSupportedPropertyDescriptors() {
+        return KinesisProperties.ALL;
+    }
+
+    @Override
+    public Set<Relationship> getRelationships() {
+        return Set.of(SUCCESS, PARSE_FAILURE);
+    }
+
+    @Override
+    public void migrateProperties(final PropertyConfiguration config) {
+        Migrations.kinesis(config);
+    }
+
+    @Override
+    public void migrateRelationships(final RelationshipConfiguration config) {
+        config.renameRelationship(FORMER_PARSE_FAILURE, PARSE_FAILURE.getName());
+    }
+
+    @Override
+    protected List<ValidationResult> customValidate(final ValidationContext context) {
+        final boolean id = Settings.isSet(context.getProperty(KinesisProperties.ACCESS_KEY_ID));
+        final boolean secret = Settings.isSet(context.getProperty(KinesisProperties.SECRET_ACCESS_KEY));
+        if (id == secret) {
+            return List.of();
+        }
+        final PropertyDescriptor missing = id ? KinesisProperties.SECRET_ACCESS_KEY : KinesisProperties.ACCESS_KEY_ID;
+        return List.of(new ValidationResult.Builder()
+                .subject(missing.getName())
+                .valid(false)
+                .explanation("the access key id and its secret must be set both or neither")
+                .build());
+    }
+
+    /** Opens the source; creating tables and taking leases goes on in the background. */
+    @OnScheduled
+    public void open(final ProcessContext context) throws IOException {
+        bridge = bridges.get();
+        source = bridge.openSource(
+                settings(context).value(NODE_ID, nodeId(context.getStateManager())).toMap());
+    }
+
+    @Override
+    public void onTrigger(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
+        final KinesisSource current = source;
+        if (current == null) {
+            context.yield();
+            return;
+        }
+        final List<PartHeader> parts = poll(current);
+        if (parts.isEmpty()) {
+            context.yield();
+        } else {
+            emit(current, parts, sessionFactory.createSession());
+        }
+    }
+
+    /** Lets a waiting poll end, so that stopping is quick. */
+    @OnUnscheduled
+    public void stopFetching() {
+        final KinesisSource current = source;
+        if (current != null) {
+            try {
+                current.stopFetching();
+            } catch (final NativeException e) {
+                getLogger().debug("Fetching stops when the source is closed", e);
+            }
+        }
+    }
+
+    /** Stores progress and gives the shards back, within a bounded time. */
+    @OnStopped
+    @OnShutdown
+    public void close() {
+        final KinesisSource current = source;
+        source = null;
+        if (current != null) {
+            try {
+                Reports.log(current.messages(), getLogger());
+                current.close(CLOSE_MILLIS);
+                logPump.pump(bridge);
+            } catch (final NativeException e) {
+                getLogger().warn("The Kinesis source did not close cleanly; leases end by themselves", e);
+            }
+        }
+        buffers.clear();
+    }
+
+    /** Removes the fan-out consumer from AWS, where it would cost money for nothing. */
+    @OnRemoved
+    public void deregister(final ProcessContext context) {
+        if (!KinesisProperties.ENHANCED_FAN_OUT
+                .getValue()
+                .equals(context.getProperty(KinesisProperties.CONSUMER_TYPE).getValue())) {
+            return;
+        }
+        try {
+            Reports.log(bridges.get().deregisterConsumer(settings(context).toMap()), getLogger());
+        } catch (final RuntimeException e) {
+            getLogger()
+                    .warn(
+                            "The fan-out consumer {} of the stream {} must be deregistered by hand",
+                            context.getProperty(KinesisProperties.APPLICATION_NAME).getValue(),
+                            context.getProperty(KinesisProperties.STREAM_NAME).getValue(),
+                            e);
+        }
+    }
+
+    @Override
+    public List<ConfigVerificationResult> verify(
+            final ProcessContext context, final ComponentLog verificationLogger, final Map<String, String> attributes) {
+        try {
+            return Reports.results(bridges.get().verifySource(settings(context).toMap()));
+        } catch (final NativeException e) {
+            verificationLogger.warn("Verification failed", e);
+            return Reports.failed("Kinesis Source", e);
+        }
+    }
+
+    private List<PartHeader> poll(final KinesisSource current) {
+        try {
+            return current.poll(POLL_MILLIS);
+        } catch (final NativeException e) {
+            report(e);
+            return List.of();
+        } finally {
+            tell(current);
+        }
+    }
+
+    private void report(final NativeException e) {
+        if (e.errorCode().isRetryable()) {
+            getLogger().warn("Reading from Kinesis is interrupted and goes on: {}", e.getMessage());
+        } else {
+            getLogger().error("Reading from Kinesis failed", e);
+        }
+    }
+
+    // Also when nothing was polled: trouble is most likely then.
+    private void tell(final KinesisSource current) {
+        try {
+            Reports.log(current.messages(), getLogger());
+            logPump.pump(bridge);
+        } catch (final NativeException e) {
+            getLogger().debug("Messages come later", e);
+        }
+    }
+
+    private void emit(final KinesisSource current, final List<PartHeader> parts, final ProcessSession session) {
+        final Settlement settlement = new Settlement(current, parts.getFirst().batch(), getLogger());
+        try {
+            for (final PartHeader part : parts) {
+                session.transfer(create(current, part, session), part.failed() ? PARSE_FAILURE : SUCCESS);
+                session.adjustCounter(CONSUMED_COUNTER, part.records(), false);
+                if (part.failed()) {
+                    session.adjustCounter(FAILED_COUNTER, part.records(), false);
+                }
+            }
+            session.commitAsync(settlement::committed, cause -> settlement.notCommitted());
+        } catch (final RuntimeException | Error e) {
+            try {
+                session.rollback();
+            } finally {
+                settlement.notCommitted();
+            }
+            throw e;
+        }
+    }
+
+    private FlowFile create(final KinesisSource current, final PartHeader part, final ProcessSession session) {
+        FlowFile flowFile = session.create();
+        flowFile = session.write(flowFile, content -> copy(current, part, content));
+        flowFile = session.putAllAttributes(flowFile, attributes(part));
+        session.getProvenanceReporter().receive(flowFile, part.transitUri());
+        return flowFile;
+    }
+
+    private void copy(final KinesisSource current, final PartHeader part, final OutputStream content) throws IOException {
+        final byte[] buffer = buffers.take();
+        try {
+            long position = 0;
+            while (position < part.length()) {
+                final int bytes = current.read(part, position, buffer, 0, buffer.length);
+                if (bytes <= 0) {
+                    throw new NativeException(
+                            ErrorCode.INTERNAL.code(),
+                            "A part of %d bytes ended after %d".formatted(part.length(), position));
+                }
+                content.write(buffer, 0, bytes);
+                position += bytes;
+            }
+        } finally {
+            buffers.give(buffer);
+        }
+    }
+
+    private static Map<String, String> attributes(final PartHeader part) {
+        final String[] pairs = part.attributes();
+        final Map<String, String> attributes = HashMap.newHashMap(pairs.length / 2);
+        for (int i = 0; i + 1 < pairs.length; i += 2) {
+            attributes.put(pairs[i], pairs[i + 1]);
+        }
+        return attributes;
+    }
+
+    private static Settings settings(final ProcessContext context) {
+        return new Settings(context)
+                .text(
+                        KinesisProperties.STREAM_NAME,
+                        KinesisProperties.APPLICATION_NAME,
+                        KinesisProperties.REGION,
+                        KinesisProperties.ACCESS_KEY_ID,
+                        KinesisProperties.SECRET_ACCESS_KEY,
+                        KinesisProperties.CONSUMER_TYPE,
+                        KinesisProperties.PROCESSING_STRATEGY,
+                        KinesisProperties.OUTPUT_STRATEGY,
+                        KinesisProperties.ARRIVAL_FORMAT,
+                        KinesisProperties.INITIAL_POSITION,
+                        KinesisProperties.POSITION_TIMESTAMP,
+                        KinesisProperties.MAX_RECORDS,
+                        KinesisProperties.ENDPOINT)
+                .duration(KinesisProperties.MAX_BATCH_DURATION)
+                .size(KinesisProperties.MAX_BATCH_SIZE, KinesisProperties.MEMORY_BUDGET);
+    }
+
+    /**
+     * Local state belongs to one processor on one NiFi node, also when two nodes share a host, and outlives restarts: a
+     * node that comes back finds its own leases.
+     */
+    private static String nodeId(final StateManager stateManager) throws IOException {
+        final StateMap state = stateManager.getState(Scope.LOCAL);
+        final String stored = state.get(NODE_ID_KEY);
+        if (stored != null) {
+            return stored;
+        }
+        final String fresh = UUID.randomUUID().toString();
+        final Map<String, String> values = new HashMap<>(state.toMap());
+        values.put(NODE_ID_KEY, fresh);
+        stateManager.setState(values, Scope.LOCAL);
+        return fresh;
+    }
+}

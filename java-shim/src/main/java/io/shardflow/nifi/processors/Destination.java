@@ -1,0 +1,77 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.nifi.components.PropertyDescriptor;
+import org.apache.nifi.flowfile.FlowFile;
+import org.apache.nifi.processor.ProcessContext;
+
+/** What the properties say about one FlowFile: where it goes and which range it covers. */
+final class Destination {
+
+    private static final PropertyDescriptor[] PER_FLOW_FILE = {
+        SnowpipeProperties.DATABASE,
+        SnowpipeProperties.SCHEMA,
+        SnowpipeProperties.PIPE,
+        SnowpipeProperties.TABLE,
+        SnowpipeProperties.CHANNEL_GROUP,
+        SnowpipeProperties.TOKEN_START,
+        SnowpipeProperties.TOKEN_END,
+        SnowpipeProperties.TOKEN_PREVIOUS
+    };
+
+    /** The native side's shorter names of what here are expressions. */
+    private static final String EXPRESSION_SUFFIX = " Expression";
+
+    private static final String SIZE = "Size";
+    private static final String RECORDS = "Records";
+    private static final String RECORD_COUNT_ATTRIBUTE = "record.count";
+
+    private Destination() {}
+
+    /** The announcement of one FlowFile. */
+    static Map<String, String> of(final ProcessContext context, final FlowFile flowFile) {
+        final Map<String, String> values = of(context, flowFile.getAttributes());
+        values.put(SIZE, Long.toString(flowFile.getSize()));
+        final String records = flowFile.getAttribute(RECORD_COUNT_ATTRIBUTE);
+        if (records != null) {
+            values.put(RECORDS, records);
+        }
+        return values;
+    }
+
+    /** Values for a set of attributes; what is blank, or does not apply to the kind of destination, is left out. */
+    static Map<String, String> of(final ProcessContext context, final Map<String, String> attributes) {
+        final boolean table = SnowpipeProperties.TO_TABLE
+                .getValue()
+                .equals(context.getProperty(SnowpipeProperties.DESTINATION_TYPE).getValue());
+        final PropertyDescriptor other = table ? SnowpipeProperties.PIPE : SnowpipeProperties.TABLE;
+        final Map<String, String> values = new LinkedHashMap<>();
+        for (final PropertyDescriptor descriptor : PER_FLOW_FILE) {
+            if (descriptor == other) {
+                continue;
+            }
+            final String value =
+                    context.getProperty(descriptor).evaluateAttributeExpressions(attributes).getValue();
+            if (value != null && !value.isBlank()) {
+                values.put(name(descriptor), value.trim());
+            }
+        }
+        return values;
+    }
+
+    private static String name(final PropertyDescriptor descriptor) {
+        final String name = descriptor.getName();
+        return name.endsWith(EXPRESSION_SUFFIX)
+                ? name.substring(0, name.length() - EXPRESSION_SUFFIX.length())
+                : name;
+    }
+}

@@ -1,0 +1,205 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import java.util.List;
+import org.apache.nifi.components.AllowableValue;
+import org.apache.nifi.components.PropertyDescriptor;
+import org.apache.nifi.expression.ExpressionLanguageScope;
+
+/** Properties of {@link ConsumeKinesis}: names, values and meanings are those of Apache NiFi's own processor. */
+final class KinesisProperties {
+
+    static final AllowableValue SHARED_THROUGHPUT = new AllowableValue(
+            "SHARED_THROUGHPUT",
+            "Shared Throughput",
+            "Polls with GetRecords: 2 MB/s and five calls a second for each shard, shared by all readers of the stream");
+    static final AllowableValue ENHANCED_FAN_OUT = new AllowableValue(
+            "ENHANCED_FAN_OUT",
+            "Enhanced Fan-Out",
+            "Subscribes with SubscribeToShard: 2 MB/s for each shard for this application alone");
+
+    static final AllowableValue RECORD = new AllowableValue(
+            "RECORD",
+            "Record",
+            "Every record is one JSON object and becomes one line; many lines of one shard make one FlowFile");
+
+    static final AllowableValue USE_VALUE =
+            new AllowableValue("USE_VALUE", "Use Content as Value", "The line is the record's JSON object alone");
+    static final AllowableValue USE_WRAPPER = new AllowableValue(
+            "USE_WRAPPER", "Use Wrapper", "The line is an object with the fields 'kinesisMetadata' and 'value'");
+    static final AllowableValue INJECT_METADATA = new AllowableValue(
+            "INJECT_METADATA",
+            "Inject Metadata",
+            "The line is the record's JSON object with the field 'kinesisMetadata' appended");
+
+    static final AllowableValue ISO_8601 =
+            new AllowableValue("ISO_8601", "ISO 8601", "Text such as 2025-11-05T09:12:15.300, in UTC");
+    static final AllowableValue EPOCH_MILLIS =
+            new AllowableValue("EPOCH_MILLIS", "Epoch Milliseconds", "Number of milliseconds since 1970");
+
+    static final AllowableValue TRIM_HORIZON =
+            new AllowableValue("TRIM_HORIZON", "Trim Horizon", "The oldest record that the stream still holds");
+    static final AllowableValue LATEST =
+            new AllowableValue("LATEST", "Latest", "The first record after the very first start of the application name");
+    static final AllowableValue AT_TIMESTAMP =
+            new AllowableValue("AT_TIMESTAMP", "At Timestamp", "The first record at or after Stream Position Timestamp");
+
+    static final PropertyDescriptor STREAM_NAME = new PropertyDescriptor.Builder()
+            .name("Stream Name")
+            .description("Name of the Kinesis data stream to read.")
+            .required(true)
+            .addValidator(Validators.NON_BLANK)
+            .build();
+
+    static final PropertyDescriptor APPLICATION_NAME = new PropertyDescriptor.Builder()
+            .name("Application Name")
+            .description("Name of the DynamoDB table that keeps leases and progress; it is created when it does not exist."
+                    + " Also the name of the registered consumer when Consumer Type is Enhanced Fan-Out.")
+            .required(true)
+            .addValidator(Validators.NON_BLANK)
+            .build();
+
+    static final PropertyDescriptor REGION = new PropertyDescriptor.Builder()
+            .name("Region")
+            .description("AWS region of the stream and of the table, such as us-west-2, ap-southeast-1 or eu-west-1.")
+            .required(true)
+            .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
+            .addValidator(Validators.REGION_ID)
+            .defaultValue("us-west-2")
+            .build();
+
+    static final PropertyDescriptor ACCESS_KEY_ID = new PropertyDescriptor.Builder()
+            .name("AWS Access Key ID")
+            .description("Access key for Kinesis and DynamoDB. Without it the AWS default credentials chain of the machine"
+                    + " is used.")
+            .sensitive(true)
+            .addValidator(Validators.OPTIONAL_TEXT)
+            .build();
+
+    static final PropertyDescriptor SECRET_ACCESS_KEY = new PropertyDescriptor.Builder()
+            .name("AWS Secret Access Key")
+            .description("Secret that belongs to AWS Access Key ID.")
+            .sensitive(true)
+            .addValidator(Validators.OPTIONAL_TEXT)
+            .build();
+
+    static final PropertyDescriptor CONSUMER_TYPE = new PropertyDescriptor.Builder()
+            .name("Consumer Type")
+            .description("How records are read from the stream.")
+            .required(true)
+            .allowableValues(SHARED_THROUGHPUT, ENHANCED_FAN_OUT)
+            .defaultValue(SHARED_THROUGHPUT)
+            .build();
+
+    static final PropertyDescriptor PROCESSING_STRATEGY = new PropertyDescriptor.Builder()
+            .name("Processing Strategy")
+            .description("How records become FlowFiles.")
+            .required(true)
+            .allowableValues(RECORD)
+            .defaultValue(RECORD)
+            .build();
+
+    static final PropertyDescriptor OUTPUT_STRATEGY = new PropertyDescriptor.Builder()
+            .name("Output Strategy")
+            .description("How a line is made from a record and its metadata.")
+            .required(true)
+            .allowableValues(USE_VALUE, USE_WRAPPER, INJECT_METADATA)
+            .defaultValue(INJECT_METADATA)
+            .dependsOn(PROCESSING_STRATEGY, RECORD)
+            .build();
+
+    static final PropertyDescriptor ARRIVAL_FORMAT = new PropertyDescriptor.Builder()
+            .name("Approximate Arrival Format")
+            .description("Form of the metadata field 'approximateArrival'.")
+            .required(true)
+            .allowableValues(ISO_8601, EPOCH_MILLIS)
+            .defaultValue(ISO_8601)
+            .dependsOn(OUTPUT_STRATEGY, USE_WRAPPER, INJECT_METADATA)
+            .build();
+
+    static final PropertyDescriptor INITIAL_POSITION = new PropertyDescriptor.Builder()
+            .name("Initial Stream Position")
+            .description("Where reading begins. It counts only at the first start of an application name: what was decided"
+                    + " then is kept in the table.")
+            .required(true)
+            .allowableValues(TRIM_HORIZON, LATEST, AT_TIMESTAMP)
+            .defaultValue(TRIM_HORIZON)
+            .build();
+
+    static final PropertyDescriptor POSITION_TIMESTAMP = new PropertyDescriptor.Builder()
+            .name("Stream Position Timestamp")
+            .description("Time in ISO 8601 with a zone, such as 2026-01-31T12:00:00Z.")
+            .required(true)
+            .addValidator(Validators.TIMESTAMP)
+            .dependsOn(INITIAL_POSITION, AT_TIMESTAMP)
+            .build();
+
+    static final PropertyDescriptor MAX_RECORDS = new PropertyDescriptor.Builder()
+            .name("Max Records Per Request")
+            .description("Most records that one GetRecords call may return, at most 10000. The default is above Apache NiFi's"
+                    + " 100, with which five calls a second cannot reach the rate of a shard.")
+            .required(true)
+            .addValidator(Validators.number(1, 10_000))
+            .defaultValue("1000")
+            .dependsOn(CONSUMER_TYPE, SHARED_THROUGHPUT)
+            .build();
+
+    static final PropertyDescriptor MAX_BATCH_DURATION = new PropertyDescriptor.Builder()
+            .name("Max Batch Duration")
+            .description("Longest time that a record waits for others of its shard before they become a FlowFile. The default"
+                    + " is below Apache NiFi's 5 sec, which every record would add to its way.")
+            .required(true)
+            .addValidator(Validators.duration(1, 3_600_000))
+            .defaultValue("250 ms")
+            .build();
+
+    static final PropertyDescriptor MAX_BATCH_SIZE = new PropertyDescriptor.Builder()
+            .name("Max Batch Size")
+            .description("Size of content at which records of a shard become a FlowFile at once.")
+            .required(true)
+            .addValidator(Validators.size(1, 1L << 30))
+            .defaultValue("10 MB")
+            .build();
+
+    static final PropertyDescriptor MEMORY_BUDGET = new PropertyDescriptor.Builder()
+            .name("Memory Budget")
+            .description("Most bytes of fetched records held outside the Java heap until they are FlowFiles. Reading pauses"
+                    + " when it is used up; leases are kept.")
+            .required(true)
+            .addValidator(Validators.size(1L << 20, 1L << 40))
+            .defaultValue("64 MB")
+            .build();
+
+    static final PropertyDescriptor ENDPOINT = new PropertyDescriptor.Builder()
+            .name("Endpoint Override URL")
+            .description("Address used for Kinesis and DynamoDB instead of AWS's own, for private networks and tests.")
+            .addValidator(Validators.OPTIONAL_URL)
+            .build();
+
+    static final List<PropertyDescriptor> ALL = List.of(
+            STREAM_NAME,
+            APPLICATION_NAME,
+            REGION,
+            ACCESS_KEY_ID,
+            SECRET_ACCESS_KEY,
+            CONSUMER_TYPE,
+            PROCESSING_STRATEGY,
+            OUTPUT_STRATEGY,
+            ARRIVAL_FORMAT,
+            INITIAL_POSITION,
+            POSITION_TIMESTAMP,
+            MAX_RECORDS,
+            MAX_BATCH_DURATION,
+            MAX_BATCH_SIZE,
+            MEMORY_BUDGET,
+            ENDPOINT);
+
+    private KinesisProperties() {}
+}

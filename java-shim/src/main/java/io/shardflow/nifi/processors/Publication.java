@@ -1,0 +1,291 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import io.shardflow.nifi.bridge.ErrorCode;
+import io.shardflow.nifi.bridge.NativeException;
+import io.shardflow.nifi.bridge.Outcome;
+import io.shardflow.nifi.bridge.SnowpipeSink;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.apache.nifi.flowfile.FlowFile;
+import org.apache.nifi.logging.ComponentLog;
+import org.apache.nifi.processor.ProcessContext;
+import org.apache.nifi.processor.ProcessSession;
+import org.apache.nifi.processor.ProcessSessionFactory;
+import org.apache.nifi.processor.exception.FlowFileAccessException;
+import org.apache.nifi.processor.exception.TerminatedTaskException;
+
+/**
+ * One run of the publisher, from its start to its stop: takes FlowFiles, moves their uploads on, ends them.
+ *
+ * <p>Several threads may be in {@link #trigger} at a time; each upload is touched by the one that has claimed it.
+ */
+final class Publication {
+
+    /** FlowFiles taken in one trigger, so that those under way are looked after often. */
+    static final int MOST_TAKEN = 200;
+    /** Longest wait of a trigger that found nothing to do. */
+    static final long IDLE_WAIT_MILLIS = 50;
+    /** Longest wait at a stop for what is handed over but not committed; it would otherwise be sent again. */
+    static final long STOP_WAIT_MILLIS = 4_000;
+
+    private static final long STEP_MILLIS = 250;
+
+    private final SnowpipeSink sink;
+    private final ComponentLog log;
+    private final Uploads uploads = new Uploads();
+    private final Buffers buffers = new Buffers();
+
+    Publication(final SnowpipeSink sink, final ComponentLog log) {
+        this.sink = sink;
+        this.log = log;
+    }
+
+    SnowpipeSink sink() {
+        return sink;
+    }
+
+    /** Does what can be done now; waits a moment, at most, when that is nothing. */
+    void trigger(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
+        boolean progress = take(context, sessionFactory);
+        progress |= sweep(context);
+        if (progress) {
+            uploads.moved();
+        } else if (uploads.isEmpty() || !awaitOldest(context)) {
+            context.yield();
+        }
+    }
+
+    /** Ends what can be ended within a bounded time and gives the rest back to the queue. */
+    void stop() {
+        final long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_WAIT_MILLIS);
+        for (final Upload upload : uploads.all()) {
+            if (upload.state() == Outcome.State.IN_FLIGHT) {
+                awaitEnd(upload, deadline);
+            }
+        }
+        for (final Upload upload : uploads.all()) {
+            giveBack(upload);
+        }
+        buffers.clear();
+    }
+
+    private boolean take(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
+        final int most = Math.min(MOST_TAKEN, uploads.room());
+        if (most == 0) {
+            return false;
+        }
+        final ProcessSession intake = sessionFactory.createSession();
+        try {
+            final List<FlowFile> flowFiles = intake.get(most);
+            for (final FlowFile flowFile : flowFiles) {
+                if (flowFile.getSize() == 0) {
+                    intake.transfer(flowFile, PublishSnowpipeStreaming.EMPTY);
+                } else {
+                    begin(context, sessionFactory, intake, flowFile);
+                }
+            }
+            intake.commitAsync();
+            return !flowFiles.isEmpty();
+        } catch (final RuntimeException | Error e) {
+            // What was begun has left this session and goes its own way.
+            intake.rollback();
+            throw e;
+        }
+    }
+
+    private void begin(
+            final ProcessContext context,
+            final ProcessSessionFactory sessionFactory,
+            final ProcessSession intake,
+            final FlowFile flowFile) {
+        final long id;
+        try {
+            id = sink.begin(Destination.of(context, flowFile));
+        } catch (final NativeException e) {
+            if (e.errorCode() != ErrorCode.CONFIG && e.errorCode() != ErrorCode.REJECTED) {
+                throw e;
+            }
+            log.error("{} cannot be published: {}", flowFile, e.getMessage());
+            intake.transfer(annotate(intake, flowFile, 0, e.getMessage()), PublishSnowpipeStreaming.FAILURE);
+            return;
+        }
+        try {
+            final ProcessSession own = sessionFactory.createSession();
+            intake.migrate(own, List.of(flowFile));
+            uploads.add(new Upload(id, own, flowFile));
+        } catch (final RuntimeException | Error e) {
+            abandon(id);
+            throw e;
+        }
+    }
+
+    private boolean sweep(final ProcessContext context) {
+        boolean progress = false;
+        for (final Upload upload : uploads.all()) {
+            if (upload.claim()) {
+                progress |= advance(context, upload, 0);
+            }
+        }
+        return progress;
+    }
+
+    /** Waits on the oldest upload that no other thread is busy with; false when there is none. */
+    private boolean awaitOldest(final ProcessContext context) {
+        for (final Upload upload : uploads.all()) {
+            if (upload.claim()) {
+                if (advance(context, upload, IDLE_WAIT_MILLIS)) {
+                    uploads.moved();
+                }
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Moves a claimed upload one step on; whatever goes wrong with it must not keep the others from their turn. */
+    private boolean advance(final ProcessContext context, final Upload upload, final long waitMillis) {
+        try {
+            return step(upload, sink.advance(upload.id(), waitMillis));
+        } catch (final TerminatedTaskException e) {
+            giveBack(upload);
+            throw e;
+        } catch (final RuntimeException | IOException e) {
+            log.error("{} goes back to its queue", upload.flowFile(), e);
+            giveBack(upload);
+            context.yield();
+            return false;
+        } finally {
+            upload.unclaim();
+        }
+    }
+
+    /** Does what the outcome asks for; true when anything moved. */
+    private boolean step(final Upload upload, final Outcome outcome) throws IOException {
+        final Outcome.State state = outcome.stateOf();
+        switch (state) {
+            case WAITING, IN_FLIGHT -> {
+                return upload.moveTo(state);
+            }
+            case WANT_DATA -> send(upload);
+            case RETRY -> {
+                log.debug("{} is begun again: {}", upload.flowFile(), outcome.message());
+                giveBack(upload);
+            }
+            case COMMITTED, INVALID, FAILED -> end(upload, outcome);
+        }
+        upload.moveTo(state);
+        return true;
+    }
+
+    private void send(final Upload upload) throws IOException {
+        final byte[] buffer = buffers.take();
+        try (InputStream content = upload.session().read(upload.flowFile())) {
+            for (int bytes = fill(content, buffer); bytes > 0; bytes = fill(content, buffer)) {
+                sink.write(upload.id(), buffer, 0, bytes);
+            }
+            sink.finishData(upload.id());
+        } finally {
+            buffers.give(buffer);
+        }
+    }
+
+    private static int fill(final InputStream content, final byte[] buffer) throws IOException {
+        try {
+            return content.readNBytes(buffer, 0, buffer.length);
+        } catch (final IOException e) {
+            throw new FlowFileAccessException("Content cannot be read", e);
+        }
+    }
+
+    private void end(final Upload upload, final Outcome outcome) {
+        uploads.remove(upload);
+        final ProcessSession session = upload.session();
+        final FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
+        if (outcome.rowsSent() > 0) {
+            session.getProvenanceReporter().send(flowFile, outcome.transitUri(), upload.elapsedMillis());
+        }
+        switch (outcome.stateOf()) {
+            case COMMITTED -> session.transfer(flowFile, PublishSnowpipeStreaming.SUCCESS);
+            case INVALID -> {
+                log.warn("Snowflake rejected {} rows of {}: {}", outcome.rowErrors(), flowFile, outcome.message());
+                session.transfer(flowFile, PublishSnowpipeStreaming.INVALID);
+            }
+            default -> {
+                log.error("{} cannot be published: {}", flowFile, outcome.message());
+                session.transfer(flowFile, PublishSnowpipeStreaming.FAILURE);
+            }
+        }
+        count(session, outcome, flowFile.getSize());
+        // If this fails the FlowFile is in its queue again, and what it holds is known to be stored.
+        session.commitAsync();
+    }
+
+    private static String reason(final Outcome outcome) {
+        return outcome.stateOf() == Outcome.State.COMMITTED ? null : outcome.message();
+    }
+
+    private static FlowFile annotate(
+            final ProcessSession session, final FlowFile flowFile, final long rowErrors, final String reason) {
+        final String errors = Long.toString(rowErrors);
+        return session.putAllAttributes(
+                flowFile,
+                reason == null
+                        ? Map.of(Attributes.ROW_ERRORS, errors)
+                        : Map.of(Attributes.ROW_ERRORS, errors, Attributes.MESSAGE, reason));
+    }
+
+    private static void count(final ProcessSession session, final Outcome outcome, final long bytes) {
+        session.adjustCounter("Rows Sent", outcome.rowsSent(), false);
+        session.adjustCounter("Rows Skipped", outcome.rowsSkipped(), false);
+        if (outcome.rowsSent() > 0) {
+            session.adjustCounter("Bytes Sent", bytes, false);
+        } else if (outcome.stateOf() == Outcome.State.COMMITTED) {
+            session.adjustCounter("FlowFiles Skipped", 1, false);
+        }
+    }
+
+    private void awaitEnd(final Upload upload, final long deadline) {
+        try {
+            while (upload.state() == Outcome.State.IN_FLIGHT) {
+                final long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
+                step(upload, sink.advance(upload.id(), Math.clamp(left, 0, STEP_MILLIS)));
+                if (left <= 0) {
+                    return;
+                }
+            }
+        } catch (final RuntimeException | IOException e) {
+            log.debug("{} goes back to its queue", upload.flowFile(), e);
+            giveBack(upload);
+        }
+    }
+
+    /** Without penalty, so that the FlowFile keeps its place in the queue. */
+    private void giveBack(final Upload upload) {
+        uploads.remove(upload);
+        abandon(upload.id());
+        try {
+            upload.session().rollback();
+        } catch (final RuntimeException e) {
+            log.debug("The session of {} had ended", upload.flowFile(), e);
+        }
+    }
+
+    private void abandon(final long id) {
+        try {
+            sink.abandon(id);
+        } catch (final NativeException e) {
+            log.debug("Upload {} had ended", id, e);
+        }
+    }
+}
