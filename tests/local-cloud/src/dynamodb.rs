@@ -1,0 +1,162 @@
+//! DynamoDB: the embedded `dynoxide` engine behind the service's JSON protocol.
+
+use std::fmt;
+
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::aws::AwsError;
+
+/// The service. Clones share their tables.
+#[derive(Clone)]
+pub struct DynamoDb {
+    database: Database,
+    account: String,
+    region: String,
+}
+
+impl fmt::Debug for DynamoDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDb").finish_non_exhaustive()
+    }
+}
+
+/// Operations that this service offers.
+pub(crate) const OPERATIONS: &[&str] = &[
+    "BatchGetItem",
+    "BatchWriteItem",
+    "CreateTable",
+    "DeleteItem",
+    "DeleteTable",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "GetItem",
+    "ListTables",
+    "PutItem",
+    "Query",
+    "Scan",
+    "TransactGetItems",
+    "TransactWriteItems",
+    "UpdateItem",
+    "UpdateTable",
+    "UpdateTimeToLive",
+];
+
+impl DynamoDb {
+    /// An empty in-memory service.
+    ///
+    /// # Errors
+    /// When the engine cannot open its in-memory database.
+    pub fn new(account: &str, region: &str) -> Result<Self, AwsError> {
+        let database = Database::memory().map_err(|error| internal(&error.to_string()))?;
+        Ok(Self { database, account: account.into(), region: region.into() })
+    }
+
+    /// Carries out one operation with a JSON body; both answers are bodies to be sent, the second with a status.
+    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<String, (u16, String)> {
+        self.dispatch(operation, body).map_err(|error| (error.status_code(), error.to_json()))
+    }
+
+    /// Carries out one operation, for tests in the same process.
+    ///
+    /// # Errors
+    /// The service's error.
+    pub fn request(&self, operation: &str, body: &Value) -> Result<Value, AwsError> {
+        let answer = self.dispatch(operation, body.to_string().as_bytes()).map_err(|error| {
+            let kind = error.error_type();
+            let code = kind.rsplit('#').next().unwrap_or(kind).to_owned();
+            AwsError::new(code, error.to_string()).with_status(error.status_code())
+        })?;
+        serde_json::from_str(&answer).map_err(|error| internal(&error.to_string()))
+    }
+
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// All items of a table, in DynamoDB's JSON.
+    ///
+    /// # Errors
+    /// The service's error, e.g. `ResourceNotFoundException`.
+    pub fn items(&self, table: &str) -> Result<Vec<Value>, AwsError> {
+        let mut items = Vec::new();
+        let mut request = serde_json::json!({ "TableName": table, "ConsistentRead": true });
+        loop {
+            let mut page = self.request("Scan", &request)?;
+            if let Some(Value::Array(found)) = page.get_mut("Items").map(Value::take) {
+                items.extend(found);
+            }
+            match page.get_mut("LastEvaluatedKey").map(Value::take) {
+                Some(key) if !key.is_null() => request["ExclusiveStartKey"] = key,
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    /// Names of all tables.
+    #[must_use]
+    pub fn tables(&self) -> Vec<String> {
+        let answer = self.request("ListTables", &serde_json::json!({})).unwrap_or_default();
+        let names = answer["TableNames"].as_array().cloned().unwrap_or_default();
+        names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    }
+
+    /// The ARN that an operation works on, for the access check.
+    pub(crate) fn resource(&self, body: &[u8]) -> String {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        match body["TableName"].as_str() {
+            Some(table) => format!("arn:aws:dynamodb:{}:{}:table/{table}", self.region, self.account),
+            None => "*".into(),
+        }
+    }
+
+    fn dispatch(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+        let db = &self.database;
+        match operation {
+            "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+            "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
+            "CreateTable" => run(body, |request| db.create_table(request)),
+            "DeleteItem" => run(body, |request| db.delete_item(request)),
+            "DeleteTable" => run(body, |request| db.delete_table(request)),
+            "DescribeTable" => run(body, |request| db.describe_table(request)),
+            "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
+            "GetItem" => run(body, |request| db.get_item(request)),
+            "ListTables" => run(body, |request| db.list_tables(request)),
+            "PutItem" => run(body, |request| db.put_item(request)),
+            "Query" => run(body, |request| db.query(request)),
+            "Scan" => run(body, |request| db.scan(request)),
+            "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
+            "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+            "UpdateItem" => run(body, |request| db.update_item(request)),
+            "UpdateTable" => run(body, |request| db.update_table(request)),
+            "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
+            other => Err(DynoxideError::ValidationException(format!("Unknown operation {other}"))),
+        }
+    }
+}
+
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> dynoxide::Result<A>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_slice(body).map_err(|error| refuse(&error))?;
+    serde_json::to_string(&operation(request)?)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+/// A body that the engine's types refuse: a missing member is invalid, a wrong type cannot be read.
+fn refuse(error: &serde_json::Error) -> DynoxideError {
+    let text = error.to_string();
+    let invalid = ["missing field", "unknown variant", "invalid type: null", "AttributeValue", "VALIDATION"];
+    if invalid.iter().any(|mark| text.contains(mark)) {
+        DynoxideError::ValidationException(text)
+    } else {
+        DynoxideError::SerializationException(text)
+    }
+}
+
+fn internal(message: &str) -> AwsError {
+    AwsError::new("InternalServerError", message).with_status(500)
+}

@@ -1,0 +1,186 @@
+//! A listening port.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connections::{Connection, Connections};
+
+/// Listens on a loopback port; 0 takes a free one.
+pub(crate) async fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).await
+}
+
+/// A port that is being served.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: Connections,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Port {
+    /// Serves HTTP/1.1 and HTTP/2 (prior knowledge, or ALPN on TLS) with `handler`.
+    pub(crate) fn serve<H, F, B>(
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        handler: H,
+    ) -> io::Result<Self>
+    where
+        H: Fn(Connection, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let address = listener.local_addr()?;
+        let port = Self {
+            address,
+            connections: Connections::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let (connections, stop, tasks) = (port.connections.clone(), port.stop.clone(), port.tasks.clone());
+        port.tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = stop.cancelled() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let Ok((socket, _)) = accepted else {
+                    // Out of file descriptors or the like: the condition passes, accepting goes on.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                };
+                let (connections, stop, tls, handler) =
+                    (connections.clone(), stop.clone(), tls.clone(), handler.clone());
+                tasks.spawn(async move {
+                    let (id, connection) = connections.open();
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = connection.cut_happened() => {}
+                        () = converse(socket, tls, connection.clone(), handler) => {}
+                    }
+                    connections.closed(id);
+                });
+            }
+        });
+        Ok(port)
+    }
+
+    /// Stops accepting, closes all connections and waits for their tasks.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn converse<H, F, B>(socket: TcpStream, tls: Option<TlsAcceptor>, connection: Connection, handler: H)
+where
+    H: Fn(Connection, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _ = socket.set_nodelay(true);
+    let metered = Metered { socket, connection: connection.clone() };
+    match tls {
+        None => http(metered, connection, handler).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(metered).await {
+                http(stream, connection, handler).await;
+            }
+        }
+    }
+}
+
+async fn http<S, H, F, B>(stream: S, connection: Connection, handler: H)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Connection, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let handler = Arc::new(handler);
+    let service = service_fn(move |request| {
+        let answer = handler(connection.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1_000);
+    // An error here is the peer's or the fault plan's doing: the connection is over either way.
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// A socket that counts its bytes against the connection's fault plan.
+struct Metered {
+    socket: TcpStream,
+    connection: Connection,
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        if self.connection.is_cut() {
+            // A peer must see a reset, not an orderly end.
+            let _ = self.socket.set_zero_linger();
+        }
+    }
+}
+
+fn reset() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        let got = buf.filled().len() - before;
+        let passed = self.connection.pass(got);
+        buf.set_filled(before + passed);
+        if passed < got { Poll::Ready(Err(reset())) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.socket.poll_write_ready(cx))?;
+        let passed = self.connection.pass(buf.len());
+        if passed == 0 && !buf.is_empty() {
+            return Poll::Ready(Err(reset()));
+        }
+        Pin::new(&mut self.socket).poll_write(cx, buf.get(..passed).unwrap_or_default())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,8 @@
+//! Loopback ports: accepting, serving HTTP/1.1 and HTTP/2, cutting connections.
+
+mod connections;
+mod listener;
+
+pub(crate) use connections::Connection;
+pub use connections::CutPlan;
+pub(crate) use listener::{Port, bind};
