@@ -1,1 +1,82 @@
-fn main() {}
+//! The tasks behind `./dev`.
+
+mod command;
+mod demo;
+mod down;
+mod error;
+mod latency;
+mod licences;
+mod lint;
+mod nar;
+mod natives;
+mod place;
+mod progress;
+mod report;
+mod state;
+mod system;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::Result;
+use place::Place;
+
+/// Shardflow: Kinesis to Snowflake for Apache NiFi and Openflow.
+#[derive(Parser)]
+#[command(name = "dev", bin_name = "./dev", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything, move records from a Kinesis stream into a Snowflake table, check every row, and stop.
+    Demo(demo::Options),
+    /// Start the same system on an empty stream and table, and leave it running.
+    Up(up::Options),
+    /// Stop what `up` or `demo --keep` left running.
+    Down,
+    /// All tests: Rust, Java, NAR content, flow definition, real NiFi. The last line has the totals.
+    Test,
+    /// Build the NAR for this machine.
+    Nar,
+    /// Build the native library for this machine and put it where Maven finds it.
+    Natives,
+    /// Formatting, clippy with warnings denied, dependency policy.
+    Lint,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match Place::find() {
+        Ok(place) => run(arguments.task, &place).await,
+        Err(error) => Err(error),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(task: Task, place: &Place) -> Result<ExitCode> {
+    match task {
+        Task::Demo(options) => demo::run(place, &options).await,
+        Task::Up(options) => up::run(place, &options).await,
+        Task::Down => down::run(place).await,
+        Task::Test => test::run(place),
+        Task::Nar => {
+            println!("{}", nar::build(place)?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Natives => {
+            println!("{}", natives::build(place)?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Lint => lint::run(place),
+    }
+}

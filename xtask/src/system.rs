@@ -1,0 +1,161 @@
+//! The whole system: local cloud, stream, table, NiFi with the NAR and the flow.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nifi_harness::process::Process;
+use nifi_harness::producer::Producer;
+use nifi_harness::{Connector, Endpoints, Lifetime, Nifi, NifiOptions, Settings, SqlClient};
+
+use crate::error::{Result, io};
+use crate::nar;
+use crate::place::Place;
+use crate::progress::Progress;
+use crate::state::{Facts, Running, State};
+
+const CLOUD_START: Duration = Duration::from_secs(30);
+const CLOUD_STOP: Duration = Duration::from_secs(5);
+const FLOW_STOP: Duration = Duration::from_secs(20);
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct SystemOptions {
+    /// Folder for logs and instances; emptied first.
+    pub folder: PathBuf,
+    /// Shards of the stream.
+    pub shards: u32,
+    /// Whether it outlives this program.
+    pub lifetime: Lifetime,
+}
+
+/// A running system. Dropping it ends its processes, unless they are detached.
+pub struct System {
+    cloud: Process,
+    cloud_marker: String,
+    /// NiFi.
+    pub nifi: Nifi,
+    /// The flow in it.
+    pub connector: Connector,
+    /// Addresses and keys of the local cloud.
+    pub endpoints: Endpoints,
+    /// Names of stream and table.
+    pub settings: Settings,
+    /// Client of the table.
+    pub sql: SqlClient,
+    /// Client of the stream.
+    pub producer: Producer,
+    folder: PathBuf,
+}
+
+impl System {
+    /// Builds what is needed, starts everything, and returns when the flow runs on an empty stream and table.
+    pub async fn start(place: &Place, options: &SystemOptions, progress: &Progress) -> Result<Self> {
+        progress.say("building the native library and the NAR");
+        let nar = nar::build(place)?;
+        let home = place.nifi_home(progress)?;
+        let folder = &options.folder;
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(io(format!("emptying {}", folder.display())))?;
+        }
+        fs::create_dir_all(folder).map_err(io(format!("creating {}", folder.display())))?;
+
+        progress.say("starting the local cloud");
+        let endpoints_file = folder.join("endpoints.json");
+        let cloud = start_cloud(place, folder, &endpoints_file, options.lifetime)?;
+        let cloud_marker = endpoints_file.to_string_lossy().into_owned();
+        let remember = |nifi: Option<Running>, facts: Option<Facts>| match options.lifetime {
+            Lifetime::WithParent => Ok(()),
+            Lifetime::Detached => {
+                let cloud = running("local cloud", cloud.id(), &cloud_marker);
+                let processes = nifi.into_iter().chain([cloud]).collect();
+                State { processes, facts }.save(place)
+            }
+        };
+        remember(None, None)?;
+        let endpoints = Endpoints::read(&endpoints_file, CLOUD_START).await?;
+        let settings = Settings::new("orders", "ORDERS");
+        let producer = Producer::create_stream(&endpoints, &settings.stream, options.shards).await?;
+        let sql = SqlClient::new(&endpoints)?;
+        for statement in settings.table_statements() {
+            sql.query(&statement).await?;
+        }
+        progress.say(&format!(
+            "stream {} has {} shards, table {} is there; starting NiFi",
+            settings.stream, options.shards, settings.table
+        ));
+        let mut nifi_options = NifiOptions::new(folder.join("nifi"), &place.java_home);
+        nifi_options.nars = vec![nar];
+        nifi_options.lifetime = options.lifetime;
+        nifi_options.env = vec![("SSL_CERT_FILE".to_owned(), endpoints.snowflake_ca_file.clone())];
+        let nifi = Nifi::start(&home, nifi_options).await?;
+        let nifi_process = running("NiFi", nifi.process_id(), &nifi.marker());
+        remember(Some(nifi_process.clone()), None)?;
+        progress.say(&format!("NiFi {} answers at {}", nifi.rest().version().await?, nifi.url()));
+
+        let connector = Connector::import(nifi.rest(), &place.flow()).await?;
+        connector.configure_and_start(&settings.parameters(&endpoints)?).await?;
+        progress.say("flow definition imported, parameters set, services enabled, started");
+        remember(Some(nifi_process), Some(facts(&endpoints, &settings, &nifi, &connector)))?;
+        let folder = folder.clone();
+        Ok(Self { cloud, cloud_marker, nifi, connector, endpoints, settings, sql, producer, folder })
+    }
+
+    /// Stops the flow, NiFi and the local cloud, in this order.
+    pub async fn stop(self) -> Result<()> {
+        self.connector.stop(FLOW_STOP).await?;
+        self.nifi.stop().await?;
+        Ok(self.cloud.stop(CLOUD_STOP).await?)
+    }
+
+    /// What a user needs to know.
+    pub fn facts(&self) -> Facts {
+        facts(&self.endpoints, &self.settings, &self.nifi, &self.connector)
+    }
+
+    /// Where the logs are, in words.
+    pub fn logs(&self) -> String {
+        format!("{} and {}", self.nifi.log().display(), self.folder.join("local-cloud.log").display())
+    }
+}
+
+impl std::fmt::Debug for System {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("System").field("folder", &self.folder).field("cloud", &self.cloud_marker).finish()
+    }
+}
+
+fn start_cloud(place: &Place, folder: &Path, endpoints: &Path, lifetime: Lifetime) -> Result<Process> {
+    let mut command = Command::new(place.program("local-cloud")?);
+    command.current_dir(folder).arg("serve").arg("--endpoints").arg(endpoints);
+    Ok(Process::start(&command, &folder.join("local-cloud.log"), lifetime)?)
+}
+
+fn running(name: &str, id: u32, marker: &str) -> Running {
+    Running { name: name.to_owned(), id, marker: marker.to_owned() }
+}
+
+fn facts(endpoints: &Endpoints, settings: &Settings, nifi: &Nifi, connector: &Connector) -> Facts {
+    let (e, s) = (endpoints.clone(), settings.clone());
+    Facts {
+        aws_endpoint: e.aws_endpoint,
+        aws_region: e.aws_region,
+        aws_access_key_id: e.aws_access_key_id,
+        aws_secret_access_key: e.aws_secret_access_key,
+        stream: s.stream,
+        application: s.application,
+        snowflake_url: e.snowflake_url,
+        snowflake_ca_file: e.snowflake_ca_file,
+        snowflake_account: e.snowflake_account,
+        snowflake_user: e.snowflake_user,
+        snowflake_role: e.snowflake_role,
+        snowflake_private_key_file: e.snowflake_private_key_file,
+        database: s.database,
+        schema: s.schema,
+        table: s.table,
+        nifi_url: nifi.url(),
+        page_url: e.page_url,
+        process_group_id: connector.group.clone(),
+    }
+}
