@@ -1,6 +1,7 @@
 //! The source's settings, typed and validated once.
 
 use crate::error::ConfigError;
+use record::ArrivalFormat;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,15 +42,6 @@ pub enum OutputStrategy {
     UseWrapper,
     /// The payload with `kinesisMetadata` appended.
     InjectMetadata,
-}
-
-/// Text form of `approximateArrival`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArrivalFormat {
-    /// `2025-11-05T09:12:15.300`, UTC.
-    Iso,
-    /// Epoch milliseconds.
-    EpochMillis,
 }
 
 /// AWS credentials given as properties; without them the default chain of the SDK is used.

@@ -1,0 +1,226 @@
+//! Who reads what: a pure function from the table and the shard list to the leases to take and to give back.
+//!
+//! Fair share: readable shards, open and closed ones apart, are divided by rank among the live nodes, so that counts
+//! differ by at most one. A shard becomes readable when its listed parents have ended. A lease is free when it has no
+//! owner, or when its owner showed no sign of life for a whole lease by our own monotonic clock; wall clocks of
+//! different machines are never compared.
+
+use crate::api::{ShardId, ShardInfo};
+use crate::store::{LeasePrint, Rows, ShardRow};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a lease lasts without a sign of life. The same as in Apache NiFi's own processor.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// How long a heartbeat counts. The same as in Apache NiFi's own processor.
+pub(crate) const HEARTBEAT_VALID: Duration = Duration::from_secs(40);
+/// A heartbeat that is older than this by the wall clock when it is seen for the first time is not counted at all.
+/// Wide, because clocks differ; a mistake costs balance for 40 seconds and never safety.
+const LONG_DEAD_MS: i64 = 600_000;
+
+/// When something in the table was last seen to change, by our own clock.
+#[derive(Default)]
+pub(crate) struct Observed {
+    leases: HashMap<ShardId, (LeasePrint, Instant)>,
+    nodes: HashMap<String, (i64, Option<Instant>)>,
+    /// Leases of our own earlier incarnation as they were in the very first reading. See [`Observed::inherited`].
+    inheritance: Option<HashMap<ShardId, LeasePrint>>,
+}
+
+impl Observed {
+    /// Takes note of a consistent reading of the table.
+    pub(crate) fn note(&mut self, rows: &Rows, me: &Me, now: Instant, wall_ms: i64) {
+        self.inheritance.get_or_insert_with(|| {
+            let ours = |row: &ShardRow| row.owner.as_deref().is_some_and(|o| me.is_earlier_self(o));
+            rows.shards.iter().filter(|(_, r)| ours(r)).map(|(s, r)| (s.clone(), r.print())).collect()
+        });
+        self.leases.retain(|shard, _| rows.shards.contains_key(shard));
+        for (shard, row) in &rows.shards {
+            let print = row.print();
+            match self.leases.get_mut(shard) {
+                Some((seen, _)) if *seen == print => {}
+                Some(entry) => *entry = (print, now),
+                None => {
+                    self.leases.insert(shard.clone(), (print, now));
+                }
+            }
+        }
+        self.nodes.retain(|node, _| rows.nodes.contains_key(node));
+        for (node, row) in &rows.nodes {
+            let Some(beat) = row.heartbeat else {
+                self.nodes.remove(node);
+                continue;
+            };
+            match self.nodes.get_mut(node) {
+                Some((seen, _)) if *seen == beat => {}
+                Some(entry) => *entry = (beat, Some(now)),
+                None => {
+                    let alive = wall_ms.saturating_sub(beat) < LONG_DEAD_MS;
+                    self.nodes.insert(node.clone(), (beat, alive.then_some(now)));
+                }
+            }
+        }
+    }
+
+    /// The owner showed no sign of life for a whole lease.
+    fn expired(&self, shard: &str, now: Instant) -> bool {
+        self.leases.get(shard).is_some_and(|(_, since)| now.duration_since(*since) > LEASE)
+    }
+
+    /// The lease is still exactly as an earlier process with our Node Id left it when we started.
+    ///
+    /// Taking it at once is safe because that process is gone: NiFi gives one Node Id to one processor on one node, and
+    /// it starts a source only after the one before it was closed or its process died. Should two processes run
+    /// under one Node Id nevertheless (a cloned machine), the newer one takes the leases once; the older one finds
+    /// its writes fenced, and since only what was seen in the *first* reading can be inherited, it does not take them
+    /// back: it waits like any other node. So they do not fight.
+    fn inherited(&self, shard: &str, row: &ShardRow) -> bool {
+        let first = self.inheritance.as_ref().and_then(|i| i.get(shard));
+        first.is_some_and(|print| *print == row.print())
+    }
+
+    /// Live nodes, ourselves included, in a fixed order.
+    pub(crate) fn live_nodes(&self, me: &Me, now: Instant) -> Vec<String> {
+        let alive = |since: &Option<Instant>| since.is_some_and(|t| now.duration_since(t) <= HEARTBEAT_VALID);
+        let others = self.nodes.iter().filter(|(_, (_, since))| alive(since)).map(|(n, _)| n.clone());
+        let mut nodes: BTreeSet<String> = others.collect();
+        nodes.insert(me.node.clone());
+        nodes.into_iter().collect()
+    }
+}
+
+/// Our two names.
+#[derive(Debug, Clone)]
+pub(crate) struct Me {
+    /// Stable name of the processor on this NiFi node; key of the heartbeat row.
+    pub(crate) node: String,
+    /// Name of this run of it; value of `leaseOwner`.
+    pub(crate) owner: String,
+}
+
+impl Me {
+    pub(crate) fn new(node: &str) -> Self {
+        let incarnation = uuid::Uuid::new_v4().simple().to_string();
+        Self { node: node.to_owned(), owner: format!("{node}/{}", &incarnation[..12]) }
+    }
+
+    /// `owner` is another run under our Node Id.
+    pub(crate) fn is_earlier_self(&self, owner: &str) -> bool {
+        owner != self.owner
+            && owner
+                .strip_prefix(self.node.as_str())
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(|incarnation| !incarnation.contains('/'))
+    }
+}
+
+/// What the planner looks at.
+pub(crate) struct View<'a> {
+    pub(crate) shards: &'a [ShardInfo],
+    /// Rows of the stream as it is now; rows of an earlier stream of the same name count as absent.
+    pub(crate) rows: &'a BTreeMap<ShardId, ShardRow>,
+    pub(crate) observed: &'a Observed,
+    pub(crate) me: &'a Me,
+    /// Leases we hold and keep.
+    pub(crate) held: &'a BTreeSet<ShardId>,
+    /// Leases we hold and are about to give back.
+    pub(crate) draining: &'a BTreeSet<ShardId>,
+    pub(crate) now: Instant,
+}
+
+/// What to do now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Take these, in this order.
+    pub(crate) acquire: Vec<ShardId>,
+    /// Drain and release these.
+    pub(crate) drain: Vec<ShardId>,
+    /// Live nodes.
+    pub(crate) nodes: usize,
+    /// Readable shards of the stream, whoever reads them.
+    pub(crate) readable: usize,
+}
+
+#[derive(Default)]
+struct Class {
+    total: usize,
+    mine: Vec<ShardId>,
+    /// Ours in the table, or our predecessor's: taken whatever the share.
+    owed: Vec<ShardId>,
+    free: Vec<ShardId>,
+}
+
+/// The plan for one reading of the table.
+pub(crate) fn plan(view: &View<'_>) -> Plan {
+    let nodes = view.observed.live_nodes(view.me, view.now);
+    let rank = nodes.iter().position(|n| *n == view.me.node).unwrap_or(0);
+    let listed: BTreeMap<&str, &ShardInfo> = view.shards.iter().map(|s| (&*s.id, s)).collect();
+    let (mut open, mut closed) = (Class::default(), Class::default());
+    for shard in listed.values() {
+        if ended(view, &shard.id) || (!view.held.contains(&shard.id) && blocked(view, &listed, shard)) {
+            continue;
+        }
+        let class = if shard.closed { &mut closed } else { &mut open };
+        sort_in(view, shard, class);
+    }
+    let mut plan = Plan { nodes: nodes.len(), readable: open.total + closed.total, ..Plan::default() };
+    for class in [open, closed] {
+        settle(class, nodes.len(), rank, &mut plan);
+    }
+    plan
+}
+
+fn ended(view: &View<'_>, shard: &str) -> bool {
+    view.rows.get(shard).is_some_and(|r| r.ended)
+}
+
+/// A parent that is still listed and has not ended comes first.
+fn blocked(view: &View<'_>, listed: &BTreeMap<&str, &ShardInfo>, shard: &ShardInfo) -> bool {
+    shard.parents.iter().any(|p| listed.contains_key(&**p) && !ended(view, p))
+}
+
+fn sort_in(view: &View<'_>, shard: &ShardInfo, class: &mut Class) {
+    class.total += 1;
+    let id = shard.id.clone();
+    if view.draining.contains(&id) {
+        return;
+    }
+    if view.held.contains(&id) {
+        class.mine.push(id);
+        return;
+    }
+    let Some(row) = view.rows.get(&id) else {
+        class.free.push(id);
+        return;
+    };
+    match row.owner.as_deref() {
+        None => class.free.push(id),
+        // The table says it is ours although we do not know: an acquisition whose answer was lost.
+        Some(owner) if owner == view.me.owner => class.owed.push(id),
+        Some(_) if view.observed.inherited(&id, row) => class.owed.push(id),
+        Some(_) if view.observed.expired(&id, view.now) => class.free.push(id),
+        Some(_) => {}
+    }
+}
+
+/// Shards of a class for the node of this rank.
+fn share(total: usize, nodes: usize, rank: usize) -> usize {
+    total / nodes + usize::from(rank < total % nodes)
+}
+
+fn settle(mut class: Class, nodes: usize, rank: usize, plan: &mut Plan) {
+    let share = share(class.total, nodes, rank);
+    // Nodes begin at different places of the list, so that they do not all reach for the same lease.
+    let offset = class.free.len() * rank / nodes;
+    class.free.rotate_left(offset);
+    let have = class.mine.len() + class.owed.len();
+    plan.acquire.append(&mut class.owed);
+    plan.acquire.extend(class.free.into_iter().take(share.saturating_sub(have)));
+    let excess = class.mine.len().saturating_sub(share);
+    plan.drain.extend(class.mine.into_iter().rev().take(excess));
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,339 @@
+//! What can go wrong with a call to AWS, and how a person is told.
+
+use std::error::Error as _;
+
+/// Which of the two services was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Amazon Kinesis Data Streams.
+    Kinesis,
+    /// Amazon DynamoDB.
+    DynamoDb,
+}
+
+impl Service {
+    /// Prefix of the service's actions in a policy and first label of its public host name.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Service::Kinesis => "kinesis",
+            Service::DynamoDb => "dynamodb",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Service::Kinesis => "Kinesis",
+            Service::DynamoDb => "DynamoDB",
+        }
+    }
+}
+
+/// What the caller does about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Slow down; everything else stays as it is.
+    Throttled,
+    /// The service failed; try again.
+    Unavailable,
+    /// No answer at all: name resolution, connection, time-out.
+    Unreachable,
+    /// The iterator is too old; make one from the last position read.
+    ExpiredIterator,
+    /// Stream, shard or table does not exist.
+    NotFound,
+    /// Exists already, or is being changed.
+    InUse,
+    /// The service does not accept the request.
+    Invalid,
+    /// The identity may not do this.
+    Denied,
+    /// The identity itself was refused, or there is none.
+    Credentials,
+    /// The key that encrypts the stream cannot be used.
+    Kms,
+    /// The condition of a write did not hold.
+    Condition,
+    /// Anything else.
+    Other,
+}
+
+/// One failed call.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    pub(crate) service: Service,
+    pub(crate) operation: &'static str,
+    pub(crate) kind: Kind,
+    /// The service's error code, or a word of ours.
+    pub(crate) code: String,
+    /// The service's own words, shortened. Never a response body.
+    pub(crate) message: String,
+}
+
+/// Names and values that make a message concrete.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    pub(crate) stream: String,
+    pub(crate) table: String,
+    pub(crate) region: String,
+    pub(crate) endpoint: Option<String>,
+    /// Last characters of the access key id when keys are given as properties.
+    pub(crate) key_hint: Option<String>,
+}
+
+const LONGEST: usize = 300;
+
+impl Trouble {
+    /// A failure found by us rather than told by the service.
+    pub(crate) fn new(service: Service, operation: &'static str, kind: Kind, message: &str) -> Self {
+        Self { service, operation, kind, code: format!("{kind:?}"), message: shorten(message) }
+    }
+
+    /// No answer in time.
+    pub(crate) fn timed_out(service: Service, operation: &'static str, seconds: u64) -> Self {
+        Self {
+            service,
+            operation,
+            kind: Kind::Unreachable,
+            code: "NoAnswer".to_owned(),
+            message: format!("no answer within {seconds} s"),
+        }
+    }
+
+    /// The same trouble keeps the same key, whatever request ids its text carries.
+    pub(crate) fn key(&self) -> String {
+        match self.kind {
+            // One dead endpoint is one trouble, whichever call notices it.
+            Kind::Unreachable | Kind::Credentials => format!("{:?}/{:?}", self.service, self.kind),
+            _ => format!("{}/{:?}/{}", self.operation, self.kind, self.code),
+        }
+    }
+
+    /// Sentences for a bulletin: what failed, on what, why, and what to do.
+    pub(crate) fn explain(&self, place: &Place) -> String {
+        let target = match self.service {
+            Service::Kinesis => format!("stream \"{}\"", place.stream),
+            Service::DynamoDb => format!("table \"{}\"", place.table),
+        };
+        let action = format!("{}:{}", self.service.prefix(), self.operation);
+        let said = if self.message.is_empty() {
+            self.code.clone()
+        } else {
+            format!("{}: {}", self.code, self.message)
+        };
+        match self.kind {
+            Kind::NotFound => format!(
+                "The {target} does not exist in region {} ({said}). Check the name, the Region and the account of \
+                 the credentials, or create it; work goes on by itself then.",
+                place.region
+            ),
+            Kind::Denied => format!(
+                "Missing permission: the AWS identity may not call {action} on the {target} in region {} ({said}). \
+                 Allow the action in its policy; work goes on by itself then.",
+                place.region
+            ),
+            Kind::Credentials => credentials_text(self.service, &said, place),
+            Kind::Unreachable => format!(
+                "{} cannot be reached at {} ({action}: {said}). Check the network, the Region and the Endpoint \
+                 Override URL; work goes on by itself then.",
+                self.service.name(),
+                address(self.service, place)
+            ),
+            Kind::Kms => format!(
+                "The {target} is encrypted and its key cannot be used ({said}). Allow kms:Decrypt on the key to \
+                 the AWS identity, or enable the key; work goes on by itself then."
+            ),
+            Kind::Throttled => format!(
+                "{action} on the {target} is being throttled ({said}). Another reader may use up the limit; \
+                 reading goes on more slowly."
+            ),
+            _ => format!("{action} on the {target} failed ({said}). It is tried again."),
+        }
+    }
+}
+
+fn credentials_text(service: Service, said: &str, place: &Place) -> String {
+    match &place.key_hint {
+        Some(hint) => format!(
+            "{} refused the credentials with the access key id that ends in {hint} ({said}). Check AWS Access Key \
+             ID and AWS Secret Access Key; work goes on by itself when the key is valid again.",
+            service.name()
+        ),
+        None => format!(
+            "{} got no valid credentials from the default chain ({said}). Set AWS Access Key ID and AWS Secret \
+             Access Key, or give the machine a role; work goes on by itself then.",
+            service.name()
+        ),
+    }
+}
+
+fn address(service: Service, place: &Place) -> String {
+    place.endpoint.clone().unwrap_or_else(|| format!("{}.{}.amazonaws.com", service.prefix(), place.region))
+}
+
+/// First line, cut to a readable length.
+fn shorten(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("").trim();
+    match line.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}
+
+/// Classifies by the service's error code, then by HTTP status.
+pub(crate) fn classify(code: &str, status: Option<u16>) -> Kind {
+    match code {
+        "ProvisionedThroughputExceededException"
+        | "LimitExceededException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "KMSThrottlingException" => Kind::Throttled,
+        "ExpiredIteratorException" => Kind::ExpiredIterator,
+        "ResourceNotFoundException" => Kind::NotFound,
+        "ResourceInUseException" => Kind::InUse,
+        "InvalidArgumentException" | "ValidationException" => Kind::Invalid,
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Kind::Denied,
+        "ConditionalCheckFailedException" => Kind::Condition,
+        "KMSAccessDeniedException"
+        | "KMSDisabledException"
+        | "KMSInvalidStateException"
+        | "KMSNotFoundException"
+        | "KMSOptInRequired" => Kind::Kms,
+        "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "ExpiredTokenException"
+        | "ExpiredToken"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "MissingAuthenticationToken"
+        | "OptInRequired" => Kind::Credentials,
+        _ => match status {
+            Some(429) => Kind::Throttled,
+            Some(403) => Kind::Denied,
+            Some(s) if s >= 500 => Kind::Unavailable,
+            _ => Kind::Other,
+        },
+    }
+}
+
+/// Takes code and message out of an SDK error. The error's own `Debug` is never used: it prints response bodies.
+pub(crate) fn from_sdk<E>(
+    service: Service,
+    operation: &'static str,
+    error: &aws_sdk_kinesis::error::SdkError<E, aws_sdk_kinesis::config::http::HttpResponse>,
+) -> Trouble
+where
+    E: aws_sdk_kinesis::error::ProvideErrorMetadata + std::error::Error + 'static,
+{
+    use aws_sdk_kinesis::error::SdkError;
+    let status = error.raw_response().map(|r| r.status().as_u16());
+    let (kind, code, message) = match error {
+        SdkError::ServiceError(e) => {
+            let code = e.err().code().unwrap_or("").to_owned();
+            let kind = classify(&code, status);
+            let code = if code.is_empty() { format!("HTTP {}", status.unwrap_or(0)) } else { code };
+            (kind, code, e.err().message().unwrap_or("").to_owned())
+        }
+        SdkError::TimeoutError(_) => {
+            (Kind::Unreachable, "NoAnswer".to_owned(), "no answer in time".to_owned())
+        }
+        SdkError::ResponseError(_) => {
+            let kind = if status.is_some_and(|s| s < 500) { Kind::Other } else { Kind::Unavailable };
+            (kind, "UnreadableAnswer".to_owned(), format!("HTTP status {}", status.unwrap_or(0)))
+        }
+        SdkError::DispatchFailure(e) => {
+            let causes = e.as_connector_error().map(|c| chain(c)).unwrap_or_default();
+            if is_about_credentials(&causes) {
+                (Kind::Credentials, "NoCredentials".to_owned(), causes)
+            } else {
+                (Kind::Unreachable, "NoConnection".to_owned(), causes)
+            }
+        }
+        _ => {
+            let causes = error.source().map(|s| chain(s)).unwrap_or_default();
+            let kind = if is_about_credentials(&causes) { Kind::Credentials } else { Kind::Other };
+            (kind, "NotSent".to_owned(), causes)
+        }
+    };
+    Trouble { service, operation, kind, code, message: shorten(&message) }
+}
+
+fn is_about_credentials(text: &str) -> bool {
+    text.contains("credential") || text.contains("identity")
+}
+
+/// The texts of an error and its causes, innermost last, without repetition.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(e) = next {
+        let text = e.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+        next = e.source();
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            stream: "orders".into(),
+            table: "app".into(),
+            region: "eu-west-1".into(),
+            endpoint: None,
+            key_hint: Some("…WXYZ".into()),
+        }
+    }
+
+    #[test]
+    fn each_kind_names_the_thing_and_the_remedy() {
+        let trouble = |service, operation, code: &str| Trouble {
+            service,
+            operation,
+            kind: classify(code, Some(400)),
+            code: code.into(),
+            message: "words".into(),
+        };
+        let cases = [
+            (Service::Kinesis, "DescribeStream", "ResourceNotFoundException", ["\"orders\"", "eu-west-1"]),
+            (Service::DynamoDb, "Query", "AccessDeniedException", ["dynamodb:Query", "\"app\""]),
+            (Service::Kinesis, "ListShards", "InvalidSignatureException", ["WXYZ", "AWS Secret Access Key"]),
+            (Service::Kinesis, "GetRecords", "KMSAccessDeniedException", ["kms:Decrypt", "\"orders\""]),
+        ];
+        for (service, operation, code, words) in cases {
+            let text = trouble(service, operation, code).explain(&place());
+            for word in words {
+                assert!(text.contains(word), "{text} lacks {word}");
+            }
+        }
+        let text = Trouble::timed_out(Service::DynamoDb, "DescribeTable", 4).explain(&place());
+        assert!(text.contains("dynamodb.eu-west-1.amazonaws.com") && text.contains("4 s"), "{text}");
+    }
+
+    #[test]
+    fn status_decides_without_a_code() {
+        assert_eq!(classify("", Some(503)), Kind::Unavailable);
+        assert_eq!(classify("", Some(429)), Kind::Throttled);
+        assert_eq!(classify("InternalFailure", Some(500)), Kind::Unavailable);
+        assert_eq!(classify("Strange", Some(400)), Kind::Other);
+    }
+
+    #[test]
+    fn messages_are_one_short_line() {
+        let long = format!("{}\nsecond line", "é".repeat(1_000));
+        let text = shorten(&long);
+        assert_eq!(text.chars().count(), LONGEST + 1);
+        assert!(!text.contains("second"));
+    }
+}
