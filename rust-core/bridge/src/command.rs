@@ -1,0 +1,122 @@
+//! Rare calls that are not worth a method of their own, and the end of a source or sink.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use kinesis::{Source, SourceConfig};
+use snowpipe::{Sink, SinkConfig};
+
+use crate::error::Error;
+use crate::pairs;
+use crate::registry::{Entry, Registry};
+use crate::testing;
+
+/// Commands to no source or sink in particular.
+const NO_HANDLE: i64 = 0;
+const VERIFY_LIMIT: Duration = Duration::from_secs(60);
+/// No one is kept waiting longer, whatever grace was asked for.
+const LONGEST_GRACE: Duration = Duration::from_secs(30);
+
+/// Carries out `words`; what is answered is described beside the Java declaration of `control`.
+pub(crate) fn run(registry: &Registry, id: i64, words: Vec<Option<String>>) -> Result<Vec<String>, Error> {
+    let mut words = words.into_iter();
+    let name = words.next().flatten().unwrap_or_default();
+    if id == NO_HANDLE {
+        return run_without_handle(registry, &name, words.collect());
+    }
+    match (name.as_str(), registry.either(id)?) {
+        ("messages", Entry::Source(open)) => {
+            Ok(flat(open.value.source.messages().into_iter().map(|m| [level(m.level.as_str()), m.text])))
+        }
+        ("messages", Entry::Sink(open)) => {
+            Ok(flat(open.value.sink.messages().into_iter().map(|m| [level(m.level.as_str()), m.text])))
+        }
+        ("stop-fetching", Entry::Source(open)) => {
+            let _context = open.runtime.handle().enter();
+            open.value.source.stop_fetching();
+            Ok(Vec::new())
+        }
+        ("abandon", Entry::Sink(open)) => {
+            let _context = open.runtime.handle().enter();
+            open.value.abandon(&words.next().flatten().unwrap_or_default())?;
+            Ok(Vec::new())
+        }
+        _ => Err(Error::UnknownCommand(name)),
+    }
+}
+
+fn run_without_handle(
+    registry: &Registry,
+    name: &str,
+    words: Vec<Option<String>>,
+) -> Result<Vec<String>, Error> {
+    match name {
+        "verify-source" => {
+            let config = SourceConfig::from_properties(&pairs::to_map(words)?)?;
+            let findings = within(registry, "verification", VERIFY_LIMIT, Source::verify(&config))?;
+            Ok(flat(findings.into_iter().map(|f| [f.step, f.outcome.as_str().to_owned(), f.explanation])))
+        }
+        "verify-sink" => {
+            let properties: BTreeMap<_, _> = pairs::to_map(words)?;
+            let config = SinkConfig::from_properties(&properties)?;
+            let findings = within(registry, "verification", VERIFY_LIMIT, Sink::verify(&config))?;
+            Ok(flat(findings.into_iter().map(|f| [f.step, f.outcome.as_str().to_owned(), f.explanation])))
+        }
+        // Reading with shared throughput registers no consumer, so nothing is left behind.
+        "deregister" => Ok(Vec::new()),
+        _ => testing::run(registry, name, &words),
+    }
+}
+
+/// State of a source or sink as JSON text.
+pub(crate) fn status(registry: &Registry, id: i64) -> Result<Vec<u8>, Error> {
+    let status = match registry.either(id)? {
+        Entry::Source(open) => open.value.source.status(),
+        Entry::Sink(open) => open.value.sink.status(),
+    };
+    Ok(status.to_string().into_bytes())
+}
+
+/// Closes a source or sink. No later call finds it; one that is under way ends on its own within its wait.
+pub(crate) fn close(registry: &Registry, id: i64, grace: Duration) {
+    let grace = grace.min(LONGEST_GRACE);
+    match registry.remove(id) {
+        Some(Entry::Source(open)) => {
+            open.runtime.handle().block_on(bounded(grace, open.value.source.close(grace)));
+        }
+        Some(Entry::Sink(open)) => {
+            open.runtime.handle().block_on(bounded(grace, open.value.sink.close(grace)));
+        }
+        None => {}
+    }
+}
+
+/// A last guard around code that promises to be in time itself.
+async fn bounded(grace: Duration, close: impl Future<Output = ()>) {
+    if tokio::time::timeout(grace + Duration::from_secs(1), close).await.is_err() {
+        tracing::warn!("closing took longer than {} ms and was cut short", grace.as_millis());
+    }
+}
+
+/// Waits on the caller's thread for a future that needs the runtime, but no handle.
+pub(crate) fn within<T>(
+    registry: &Registry,
+    what: &'static str,
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Result<T, Error> {
+    let runtime = registry.runtime().lease()?;
+    runtime
+        .handle()
+        .block_on(async { tokio::time::timeout(limit, future).await })
+        .map_err(|_| Error::TimedOut(what, limit.as_secs()))
+}
+
+fn level(name: &str) -> String {
+    name.to_ascii_uppercase()
+}
+
+fn flat<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Vec<String> {
+    rows.flatten().collect()
+}

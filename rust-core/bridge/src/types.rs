@@ -1,0 +1,166 @@
+//! The Java types that are built here.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jni::Env;
+use jni::objects::{JClass, JObjectArray, JString};
+use jni::refs::LoaderContext;
+use jni::strings::JNIString;
+use kinesis::{Batch, Part};
+use snowpipe::Progress;
+
+use crate::error::Error;
+
+pub(crate) use bound::{NativeException, Outcome, PartHeader};
+use bound::{NativeExceptionAPI, OutcomeAPI, PartHeaderAPI};
+
+#[allow(clippy::too_many_arguments, reason = "constructors of Java records take a value for each field")]
+mod bound {
+    use jni::bind_java_type;
+
+    bind_java_type! {
+        pub(crate) NativeException => io.shardflow.nifi.bridge.NativeException,
+        constructors { fn new(code: jint, message: JString) },
+        is_instance_of = { JThrowable },
+    }
+
+    bind_java_type! {
+        pub(crate) PartHeader => io.shardflow.nifi.bridge.PartHeader,
+        constructors {
+            fn new(
+                batch: jlong, part: jint, failed: jboolean, length: jlong, records: jlong,
+                transit_uri: JString, attributes: JString[],
+            ),
+        },
+    }
+
+    bind_java_type! {
+        pub(crate) Outcome => io.shardflow.nifi.bridge.Outcome,
+        constructors {
+            fn new(
+                state: jint, rows_sent: jlong, rows_skipped: jlong, row_errors: jlong,
+                message: JString, transit_uri: JString,
+            ),
+        },
+    }
+}
+
+/// Finds the types through the class loader of `native_class`, whatever loader the calling thread has, and checks that
+/// they have the constructors used here. Once for a loaded copy of the library.
+pub(crate) fn bind(env: &mut Env<'_>, native_class: &JClass<'_>) -> Result<(), Error> {
+    static BOUND: AtomicBool = AtomicBool::new(false);
+    if !BOUND.load(Ordering::Acquire) {
+        let loader = native_class.get_class_loader(env)?;
+        let context = LoaderContext::Loader(&loader);
+        NativeExceptionAPI::get(env, &context)?;
+        PartHeaderAPI::get(env, &context)?;
+        OutcomeAPI::get(env, &context)?;
+        BOUND.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// A count or a size as Java's `long`.
+fn long(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The texts of a `String[]`; null elements are `None`.
+pub(crate) fn texts(
+    env: &mut Env<'_>,
+    array: &JObjectArray<'_, JString<'_>>,
+) -> Result<Vec<Option<String>>, Error> {
+    if array.is_null() {
+        return Ok(Vec::new());
+    }
+    (0..array.len(env)?)
+        .map(|index| {
+            env.with_local_frame(1, |env| {
+                let element = array.get_element(env, index)?;
+                if element.is_null() { Ok(None) } else { text(env, &element).map(Some) }
+            })
+        })
+        .collect()
+}
+
+/// A Java string, which must be text: half of a surrogate pair has no meaning outside of Java.
+fn text(env: &Env<'_>, string: &JString<'_>) -> Result<String, Error> {
+    let encoded = string.mutf8_chars(env)?;
+    let text = encoded.to_str().into_owned();
+    if JNIString::new(&text).to_bytes() == encoded.to_bytes() {
+        return Ok(text);
+    }
+    Err(Error::Argument("a value holds half of a surrogate pair".to_owned()))
+}
+
+/// A `String[]`.
+pub(crate) fn text_array<'local, T: AsRef<str>>(
+    env: &mut Env<'local>,
+    texts: &[T],
+) -> Result<JObjectArray<'local, JString<'local>>, Error> {
+    let array = JObjectArray::<JString<'_>>::new(env, texts.len(), JString::null())?;
+    for (index, text) in texts.iter().enumerate() {
+        env.with_local_frame(1, |env| -> Result<(), Error> {
+            let element = JString::from_str(env, text)?;
+            Ok(array.set_element(env, index, &element)?)
+        })?;
+    }
+    Ok(array)
+}
+
+/// The headers of all parts of a batch.
+pub(crate) fn headers<'local>(
+    env: &mut Env<'local>,
+    batch: &Batch,
+) -> Result<JObjectArray<'local, PartHeader<'local>>, Error> {
+    let array = JObjectArray::<PartHeader<'_>>::new(env, batch.parts.len(), PartHeader::null())?;
+    for (index, part) in batch.parts.iter().enumerate() {
+        env.with_local_frame(4, |env| -> Result<(), Error> {
+            let header = header(env, batch.id, index, part)?;
+            Ok(array.set_element(env, index, &header)?)
+        })?;
+    }
+    Ok(array)
+}
+
+fn header<'local>(
+    env: &mut Env<'local>,
+    batch: u64,
+    index: usize,
+    part: &Part,
+) -> Result<PartHeader<'local>, Error> {
+    let index = i32::try_from(index).map_err(|_| Error::Argument("a batch has too many parts".to_owned()))?;
+    let flat: Vec<&str> =
+        part.attributes.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect();
+    let attributes = text_array(env, &flat)?;
+    let transit_uri = JString::from_str(env, &part.transit_uri)?;
+    let length = long(part.content.len() as u64);
+    Ok(PartHeader::new(
+        env,
+        long(batch),
+        index,
+        part.failed,
+        length,
+        long(part.records),
+        &transit_uri,
+        &attributes,
+    )?)
+}
+
+/// State of an upload.
+pub(crate) fn outcome<'local>(env: &mut Env<'local>, progress: &Progress) -> Result<Outcome<'local>, Error> {
+    let message = match &progress.message {
+        Some(text) => JString::from_str(env, text)?,
+        None => JString::null(),
+    };
+    let transit_uri = JString::from_str(env, &progress.transit_uri)?;
+    Ok(Outcome::new(
+        env,
+        progress.state.code(),
+        long(progress.rows_sent),
+        long(progress.rows_skipped),
+        long(progress.row_errors),
+        &message,
+        &transit_uri,
+    )?)
+}
