@@ -7,7 +7,9 @@
 //!
 //! Where Snowflake's public documentation and the behaviour seen by its public clients differ, the behaviour wins.
 
+mod account;
 mod auth;
+mod catalog;
 mod faults;
 mod http;
 mod journal;
@@ -17,10 +19,13 @@ mod options;
 mod server;
 mod snapshot;
 mod sql;
+mod store;
+mod streaming;
+mod values;
 
 pub use faults::{Fault, Faults, Route, Trouble};
 pub use journal::{Append, AppendOutcome, Journal, Request};
 pub use options::{JournalOptions, Limits, Options};
 pub use server::{Snowflake, StartError};
-pub use snapshot::{ChannelView, Snapshot, TableView};
+pub use snapshot::{ChannelView, CommittedRange, Snapshot, TableView};
 pub use sql::{Column, ResultSet, SqlError};

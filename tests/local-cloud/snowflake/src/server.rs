@@ -1,16 +1,18 @@
-//! The server's parts and how they hang together.
+//! The public handle of an account.
 
 use std::sync::Arc;
 
 use axum::Router;
 use chrono::Utc;
 
-use crate::auth::{PublicKey, Refused, Session, Sessions, verify_key_pair};
+use crate::account::Account;
+use crate::auth::{PublicKey, Refused, Session, verify_key_pair};
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::options::Options;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::sql::{ResultSet, SqlError};
+use crate::streaming::Committer;
 
 /// A server that could not start.
 #[derive(Debug, thiserror::Error)]
@@ -18,27 +20,22 @@ pub enum StartError {
     /// A configured public key is not an RSA SubjectPublicKeyInfo in PEM form.
     #[error("public key {0} of the user is not an RSA public key in PEM form")]
     PublicKey(usize),
-}
-
-struct Inner {
-    options: Options,
-    keys: Vec<PublicKey>,
-    sessions: Sessions,
-    journal: Journal,
-    faults: Faults,
+    /// The state file cannot be used.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] rusqlite::Error),
 }
 
 /// One Snowflake account. Clones share it.
 #[derive(Clone)]
 pub struct Snowflake {
-    inner: Arc<Inner>,
+    account: Arc<Account>,
 }
 
 impl Snowflake {
     /// Starts an account with one user and role. Nothing runs in the background until rows arrive.
     ///
     /// # Errors
-    /// When a public key cannot be read.
+    /// When a public key or the state file cannot be read.
     pub fn new(mut options: Options) -> Result<Self, StartError> {
         options.account = options.account.to_uppercase();
         options.user = crate::names::resolve(&options.user);
@@ -47,15 +44,7 @@ impl Snowflake {
         let keys = keys
             .map(|(index, pem)| PublicKey::parse(pem).ok_or(StartError::PublicKey(index)))
             .collect::<Result<_, _>>()?;
-        let owner = Session { user: options.user.clone(), role: options.role.clone() };
-        let inner = Inner {
-            sessions: Sessions::new(options.access_tokens.clone(), owner),
-            journal: Journal::new(options.journal.clone()),
-            faults: Faults::default(),
-            keys,
-            options,
-        };
-        Ok(Snowflake { inner: Arc::new(inner) })
+        Ok(Snowflake { account: Arc::new(Account::new(options, keys)?) })
     }
 
     /// The HTTP face: Snowpipe Streaming, token exchange and SQL API. For the account host and the ingest host alike.
@@ -63,62 +52,107 @@ impl Snowflake {
         crate::http::router(self.clone())
     }
 
-    /// Runs one SQL statement as the options' role.
+    /// Runs SQL statements, separated by semicolons, as the options' role; the last one's result. Blocks the thread.
     ///
     /// # Errors
     /// Whatever Snowflake would answer, with its code.
     pub fn sql(&self, text: &str) -> Result<ResultSet, SqlError> {
+        self.sql_as(&self.options().role.clone(), text)
+    }
+
+    /// Runs SQL statements as another role; `ACCOUNTADMIN` may do everything.
+    ///
+    /// # Errors
+    /// Whatever Snowflake would answer, with its code.
+    pub fn sql_as(&self, role: &str, text: &str) -> Result<ResultSet, SqlError> {
+        let _ = role;
         Err(SqlError::unsupported(text))
     }
 
     /// Tables and channels as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::default()
+        snapshot::take(&self.account)
     }
 
     /// Requests and appends so far.
     pub fn journal(&self) -> &Journal {
-        &self.inner.journal
+        &self.account.journal
     }
 
     /// The fault plan.
     pub fn faults(&self) -> &Faults {
-        &self.inner.faults
+        &self.account.faults
     }
 
     /// The options in force, names resolved.
     pub fn options(&self) -> &Options {
-        &self.inner.options
+        &self.account.options
     }
 
     /// Ends every token handed out so far; the next call with one is answered 401.
     pub fn expire_tokens(&self) {
-        self.inner.sessions.revoke_all();
+        self.account.sessions.revoke_all();
     }
 
-    pub(crate) fn sessions(&self) -> &Sessions {
-        &self.inner.sessions
+    /// Holds commits back until [`Snowflake::resume_commits`]: appends are accepted, nothing becomes visible.
+    pub fn pause_commits(&self) {
+        self.account.committer.pause(true);
+    }
+
+    /// Lets commits go on.
+    pub fn resume_commits(&self) {
+        self.account.committer.pause(false);
+    }
+
+    /// Commits everything accepted so far, whatever the delay, on the caller's thread.
+    pub fn commit_now(&self) {
+        Committer::commit_due(&self.account, true);
+    }
+
+    /// Marks a channel invalid with `code`, as `SYSTEM$STREAMING_CHANNEL_INVALIDATE` does: its uncommitted rows are
+    /// lost and it must be opened again. The pipe is written as in SQL. Tells whether there is such a channel.
+    pub fn invalidate_channel(&self, pipe: &str, channel: &str, code: &str) -> bool {
+        let parts = crate::names::split(pipe);
+        let channels = self.account.channels.all();
+        let found = channels.iter().find(|other| {
+            let pipe = &other.key.pipe;
+            parts == [pipe.database.as_str(), &pipe.schema, &pipe.name]
+                && other.name.eq_ignore_ascii_case(channel)
+        });
+        found.map(|channel| channel.state().invalidate(code)).is_some()
+    }
+
+    /// What is wrong with the order of committed appends, channel by channel: with decimal offset tokens each append
+    /// must begin after the end of the one before it. Empty when all is well.
+    pub fn violations(&self) -> Vec<String> {
+        snapshot::violations(&self.account)
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Checks a key-pair JWT.
     pub(crate) fn login(&self, jwt: &str) -> Result<Session, Refused> {
-        let options = self.options();
-        let keys_of = |user: &str| (user == options.user).then(|| self.inner.keys.clone());
-        let login = verify_key_pair(jwt, &options.account, keys_of, Utc::now().timestamp())?;
-        let role = login.role.unwrap_or_else(|| options.role.clone());
-        if role != options.role {
-            return Err(Refused::new("390189", format!("Role '{role}' is not granted to this user.")));
+        let catalog = self.account.catalog();
+        let keys_of = |user: &str| catalog.users.get(user).map(|user| user.keys.clone());
+        let login = verify_key_pair(jwt, &self.options().account, keys_of, Utc::now().timestamp())?;
+        let default_role = catalog.users.get(&login.user).map(|user| user.default_role.clone());
+        let role = login.role.or(default_role).unwrap_or_else(|| "PUBLIC".into());
+        if !catalog.user_has_role(&login.user, &role) {
+            let message = format!("Role '{role}' specified in the token is not granted to this user.");
+            return Err(Refused::new("390189", message));
         }
         Ok(Session { user: login.user, role })
     }
 
     /// The session of a scoped or access token.
     pub(crate) fn session(&self, token: &str) -> Result<Session, Refused> {
-        self.inner.sessions.find(token, Utc::now().timestamp())
+        self.account.sessions.find(token, Utc::now().timestamp())
     }
 
     pub(crate) fn issue_token(&self, session: Session, scope: &str) -> Result<String, Refused> {
         let life = i64::try_from(self.options().token_lifetime.as_secs()).unwrap_or(i64::MAX / 2);
-        self.inner.sessions.issue(session, scope, Utc::now().timestamp(), life)
+        self.account.sessions.issue(session, scope, Utc::now().timestamp(), life)
     }
 }

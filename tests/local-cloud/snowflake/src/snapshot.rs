@@ -1,6 +1,11 @@
 //! The account's state at one moment, for a page or a test.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
+
+use crate::account::Account;
+use crate::streaming::Channel;
 
 /// Tables and channels at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -55,4 +60,84 @@ pub struct ChannelView {
     pub rows_error_count: u64,
     /// Message of the last refused row.
     pub last_error_message: Option<String>,
+    /// Committed appends since the channel was created here, oldest first.
+    #[serde(skip)]
+    pub committed: Vec<CommittedRange>,
+}
+
+/// A committed append, for tests that check ranges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CommittedRange {
+    /// First offset token, when the client sent it.
+    pub start: Option<String>,
+    /// Last offset token.
+    pub end: Option<String>,
+}
+
+pub(crate) fn take(account: &Account) -> Snapshot {
+    let catalog = account.catalog();
+    let tables = catalog.tables().map(|(path, table)| {
+        let counts = account.counts(table.id);
+        TableView {
+            database: path.database,
+            schema: path.schema,
+            name: path.name,
+            columns: table.columns.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect(),
+            rows: counts.rows,
+            error_rows: counts.error_rows,
+            last_commit_ms: counts.last_commit_ms,
+        }
+    });
+    Snapshot { tables: tables.collect(), channels: account.channels.all().iter().map(|c| view(c)).collect() }
+}
+
+fn view(channel: &Channel) -> ChannelView {
+    let state = channel.state();
+    ChannelView {
+        pipe: channel.key.pipe.to_string(),
+        name: channel.name.clone(),
+        status: state.status.code().to_owned(),
+        committed_offset_token: state.committed.clone(),
+        accepted_offset_token: state.accepted.clone(),
+        pending_appends: state.pending.len(),
+        pending_bytes: state.pending.iter().map(|append| u64::try_from(append.body.len()).unwrap_or(0)).sum(),
+        rows_inserted: state.rows_inserted,
+        rows_parsed: state.rows_parsed,
+        rows_error_count: state.rows_errors,
+        last_error_message: state.last_error.as_ref().map(|error| error.message.clone()),
+        committed: state.history.clone(),
+    }
+}
+
+pub(crate) fn violations(account: &Account) -> Vec<String> {
+    let mut found = Vec::new();
+    for channel in account.channels.all() {
+        let state = channel.state();
+        let mut last: Option<&str> = None;
+        for range in &state.history {
+            let start = range.start.as_deref().or(range.end.as_deref());
+            if let (Some(last), Some(start)) = (last, start)
+                && compare(start, last) != Some(Ordering::Greater)
+            {
+                found.push(format!("{} {}: {start} follows {last}", channel.key.pipe, channel.name));
+            }
+            if let (Some(start), Some(end)) = (&range.start, &range.end)
+                && compare(start, end) == Some(Ordering::Greater)
+            {
+                found.push(format!("{} {}: {start} is above {end}", channel.key.pipe, channel.name));
+            }
+            last = range.end.as_deref().or(last);
+        }
+    }
+    found
+}
+
+/// Order of two decimal numbers of any length; `None` when one is something else.
+fn compare(a: &str, b: &str) -> Option<Ordering> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
+    if !number(a) || !number(b) {
+        return None;
+    }
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    Some(a.len().cmp(&b.len()).then_with(|| a.cmp(b)))
 }

@@ -19,7 +19,7 @@ pub(crate) async fn hostname(
     headers: HeaderMap,
 ) -> Result<String, ApiError> {
     let token = bearer(&headers)?;
-    if !snowflake.sessions().is_access_token(token) && snowflake.session(token).is_err() {
+    if !snowflake.account().sessions.is_access_token(token) && snowflake.session(token).is_err() {
         snowflake.login(token)?;
     }
     Ok(snowflake.options().ingest_host.clone())

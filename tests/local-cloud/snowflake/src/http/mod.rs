@@ -1,23 +1,35 @@
 //! The HTTP face: routes, errors, and the layer that journals calls and injects faults.
 
+mod append;
+mod channels;
 mod error;
 mod layer;
 mod login;
+mod pipe_info;
 mod query;
+mod target;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 pub(crate) use error::ApiError;
 
 use crate::server::Snowflake;
+
+const CHANNEL: &str = "/v2/streaming/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/{channel}";
+const PIPE_VERB: &str = "/v2/streaming/databases/{database}/schemas/{schema}/pipes/{pipe_and_verb}";
+const ROWS: &str =
+    "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/{channel}/rows";
 
 pub(crate) fn router(snowflake: Snowflake) -> Router {
     Router::new()
         .route("/v2/streaming/hostname", get(login::hostname))
         .route("/oauth/token", post(login::token))
         .route("/telemetry/send/sessionless", post(login::telemetry))
+        .route(CHANNEL, put(channels::open).delete(channels::drop))
+        .route(PIPE_VERB, post(channels::pipe_verb))
+        .route(ROWS, post(append::rows))
         .layer(axum::middleware::from_fn_with_state(snowflake.clone(), layer::observe))
         .layer(DefaultBodyLimit::disable())
         .with_state(snowflake)

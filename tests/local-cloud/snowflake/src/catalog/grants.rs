@@ -1,0 +1,150 @@
+//! Roles and what they may do.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, Path};
+
+/// Role that may do everything.
+const ADMIN: &str = "ACCOUNTADMIN";
+
+/// A privilege on one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Privilege {
+    All,
+    Usage,
+    Select,
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+    Operate,
+    Monitor,
+    EvolveSchema,
+    SelectErrorTable,
+    CreateDatabase,
+    CreateSchema,
+    CreateTable,
+    CreatePipe,
+    CreateRole,
+    CreateUser,
+}
+
+impl Privilege {
+    /// Reads a privilege as written in GRANT, words separated by one space.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "ALL" | "ALL PRIVILEGES" => Privilege::All,
+            "USAGE" => Privilege::Usage,
+            "SELECT" => Privilege::Select,
+            "INSERT" => Privilege::Insert,
+            "UPDATE" => Privilege::Update,
+            "DELETE" => Privilege::Delete,
+            "TRUNCATE" => Privilege::Truncate,
+            "OPERATE" => Privilege::Operate,
+            "MONITOR" => Privilege::Monitor,
+            "EVOLVE SCHEMA" => Privilege::EvolveSchema,
+            "SELECT ERROR TABLE" => Privilege::SelectErrorTable,
+            "CREATE DATABASE" => Privilege::CreateDatabase,
+            "CREATE SCHEMA" => Privilege::CreateSchema,
+            "CREATE TABLE" | "CREATE ICEBERG TABLE" | "CREATE INTERACTIVE TABLE" => Privilege::CreateTable,
+            "CREATE PIPE" => Privilege::CreatePipe,
+            "CREATE ROLE" => Privilege::CreateRole,
+            "CREATE USER" => Privilege::CreateUser,
+            _ => return None,
+        })
+    }
+}
+
+/// What a grant is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    Account,
+    Database(String),
+    Schema(String, String),
+    Table(Path),
+    Pipe(Path),
+    /// External volumes and warehouses: remembered, never checked.
+    Other(String),
+    /// The grantee inherits this role.
+    Role(String),
+}
+
+/// One grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) role: String,
+    pub(crate) privilege: Privilege,
+    pub(crate) on: Kind,
+}
+
+impl Catalog {
+    /// Roles whose privileges `role` has: itself, what was granted to it, and PUBLIC.
+    fn active_roles(&self, role: &str) -> Vec<String> {
+        let mut active = vec![role.to_owned(), "PUBLIC".to_owned()];
+        let mut next = 0;
+        while next < active.len() {
+            let granted = self.grants.iter().filter(|grant| grant.role == active[next]);
+            let inherited: Vec<String> = granted
+                .filter_map(|grant| match &grant.on {
+                    Kind::Role(inherited) if !active.contains(inherited) => Some(inherited.clone()),
+                    _ => None,
+                })
+                .collect();
+            active.extend(inherited);
+            next += 1;
+        }
+        active
+    }
+
+    /// Whether `role` owns `on`, or was granted `privilege` on it.
+    pub(crate) fn may(&self, role: &str, privilege: Privilege, on: &Kind) -> bool {
+        let active = self.active_roles(role);
+        if active.iter().any(|role| role == ADMIN)
+            || self.owner(on).is_some_and(|owner| active.contains(owner))
+        {
+            return true;
+        }
+        self.grants.iter().any(|grant| {
+            grant.on == *on
+                && (grant.privilege == privilege || grant.privilege == Privilege::All)
+                && active.contains(&grant.role)
+        })
+    }
+
+    /// Whether `role` owns `on`.
+    pub(crate) fn owns(&self, role: &str, on: &Kind) -> bool {
+        let active = self.active_roles(role);
+        active.iter().any(|role| role == ADMIN) || self.owner(on).is_some_and(|owner| active.contains(owner))
+    }
+
+    /// Whether `role` can reach into a schema: USAGE on it and on its database, or any ownership of either.
+    pub(crate) fn may_use(&self, role: &str, database: &str, schema: &str) -> bool {
+        self.may(role, Privilege::Usage, &Kind::Database(database.into()))
+            && self.may(role, Privilege::Usage, &Kind::Schema(database.into(), schema.into()))
+    }
+
+    /// Whether `user` may act as `role`.
+    pub(crate) fn user_has_role(&self, user: &str, role: &str) -> bool {
+        let grants = self.grants.iter();
+        role == "PUBLIC"
+            || self.users.get(user).is_some_and(|user| user.default_role == role)
+            || grants
+                .filter(|grant| grant.on == Kind::Role(role.into()))
+                .any(|grant| grant.role == user_grantee(user))
+    }
+
+    fn owner(&self, on: &Kind) -> Option<&String> {
+        match on {
+            Kind::Database(name) => self.databases.get(name).map(|database| &database.owner),
+            Kind::Schema(database, schema) => self.schema(database, schema).map(|schema| &schema.owner),
+            Kind::Table(path) => self.table(path).map(|table| &table.owner),
+            Kind::Pipe(path) => self.pipe(path).map(|pipe| &pipe.owner),
+            Kind::Account | Kind::Other(_) | Kind::Role(_) => None,
+        }
+    }
+}
+
+/// How a user stands in the grantee column, apart from roles.
+pub(crate) fn user_grantee(user: &str) -> String {
+    format!("user {user}")
+}
