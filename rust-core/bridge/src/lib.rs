@@ -5,6 +5,8 @@
 //! panics become `NativeException(code, message)`. There is one tokio runtime for a loaded copy of the library; it
 //! lives as long as any source or sink is open.
 
+#[cfg(test)]
+mod boundary_tests;
 mod bytes_view;
 mod command;
 mod error;
