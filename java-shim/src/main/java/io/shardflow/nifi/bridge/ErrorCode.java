@@ -50,7 +50,11 @@ public enum ErrorCode {
 
     /** Whether trying again later may succeed without anybody changing anything. */
     public boolean isRetryable() {
-        return this == THROTTLED || this == UNAVAILABLE || this == LEASE_LOST || this == CONFLICT || this == INTERRUPTED;
+        return this == THROTTLED
+                || this == UNAVAILABLE
+                || this == LEASE_LOST
+                || this == CONFLICT
+                || this == INTERRUPTED;
     }
 
     /** The constant for a number; {@link #INTERNAL} for an unknown one. */

@@ -62,8 +62,7 @@ final class Native {
      *
      * @return bytes copied, -1 when {@code position} is at the end
      */
-    static native int read(
-            long source, long batch, int part, long position, byte[] buffer, int offset, int length);
+    static native int read(long source, long batch, int part, long position, byte[] buffer, int offset, int length);
 
     /** Ends a batch: its positions may be stored when committed, its shards go back to it when not. */
     static native void settle(long source, long batch, boolean committed);

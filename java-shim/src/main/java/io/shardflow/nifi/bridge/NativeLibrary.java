@@ -106,7 +106,6 @@ public final class NativeLibrary {
         };
     }
 
-
     private static void link() throws IOException {
         final Optional<String> file = setting(FILE_PROPERTY, FILE_VARIABLE);
         if (file.isPresent()) {
@@ -193,7 +192,8 @@ public final class NativeLibrary {
     }
 
     private static String[] settings() {
-        final List<String> settings = new ArrayList<>(List.of("log-level", System.getProperty(LOG_LEVEL_PROPERTY, "info")));
+        final List<String> settings =
+                new ArrayList<>(List.of("log-level", System.getProperty(LOG_LEVEL_PROPERTY, "info")));
         Optional.ofNullable(System.getProperty(THREADS_PROPERTY))
                 .ifPresent(threads -> settings.addAll(List.of("worker-threads", threads)));
         return settings.toArray(String[]::new);

@@ -18,8 +18,7 @@ package io.shardflow.nifi.bridge;
  * @param message what to tell the user, or null
  * @param transitUri where the rows went, for provenance; may be empty
  */
-public record Outcome(
-        int state, long rowsSent, long rowsSkipped, long rowErrors, String message, String transitUri) {
+public record Outcome(int state, long rowsSent, long rowsSkipped, long rowErrors, String message, String transitUri) {
 
     /** The state as an enum. */
     public State stateOf() {

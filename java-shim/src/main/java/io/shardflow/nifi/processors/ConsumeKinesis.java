@@ -59,10 +59,11 @@ import org.apache.nifi.processor.VerifiableProcessor;
 
 /** Reads a Kinesis data stream. Everything but the FlowFiles themselves is decided on the native side. */
 @Tags({"Amazon", "AWS", "Kinesis", "Stream", "JSON", "NDJSON", "Snowflake"})
-@CapabilityDescription("Reads the JSON records of an Amazon Kinesis data stream at least once. A FlowFile holds rows of one"
-        + " shard, in order, one JSON object a line, and knows its range of positions, so that"
-        + " PublishSnowpipeStreaming stores every row once. Nodes share the shards through leases in a DynamoDB table, which"
-        + " also keeps the progress: it advances only when NiFi has stored the FlowFiles.")
+@CapabilityDescription(
+        "Reads the JSON records of an Amazon Kinesis data stream at least once. A FlowFile holds rows of one"
+                + " shard, in order, one JSON object a line, and knows its range of positions, so that"
+                + " PublishSnowpipeStreaming stores every row once. Nodes share the shards through leases in a DynamoDB table, which"
+                + " also keeps the progress: it advances only when NiFi has stored the FlowFiles.")
 @InputRequirement(Requirement.INPUT_FORBIDDEN)
 @DefaultSettings(yieldDuration = "100 millis")
 @DefaultSchedule(period = "0 sec")
@@ -71,8 +72,9 @@ import org.apache.nifi.processor.VerifiableProcessor;
         description = "Holds up to Memory Budget bytes of records outside the Java heap.")
 @Stateful(
         scopes = Scope.LOCAL,
-        description = "An id of this processor on this NiFi node, under which it holds leases. Progress is not kept here but in"
-                + " the DynamoDB table.")
+        description =
+                "An id of this processor on this NiFi node, under which it holds leases. Progress is not kept here but in"
+                        + " the DynamoDB table.")
 @SeeAlso(PublishSnowpipeStreaming.class)
 @WritesAttributes({
     @WritesAttribute(attribute = "aws.kinesis.stream.name", description = "Name of the stream"),
@@ -84,7 +86,9 @@ import org.apache.nifi.processor.VerifiableProcessor;
     @WritesAttribute(
             attribute = "aws.kinesis.first.subsequence.number",
             description = "Index of the first record in its aggregate, 0 for a plain record"),
-    @WritesAttribute(attribute = "aws.kinesis.last.sequence.number", description = "Sequence number of the last record"),
+    @WritesAttribute(
+            attribute = "aws.kinesis.last.sequence.number",
+            description = "Sequence number of the last record"),
     @WritesAttribute(
             attribute = "aws.kinesis.last.subsequence.number",
             description = "Index of the last record in its aggregate, 0 for a plain record"),
@@ -96,10 +100,12 @@ import org.apache.nifi.processor.VerifiableProcessor;
             description = "Position of the last record as one decimal number"),
     @WritesAttribute(
             attribute = "aws.kinesis.previous.sharded.sequence.number",
-            description = "Last position of the FlowFile of rows emitted before this one for the shard, 0 at its beginning"),
+            description =
+                    "Last position of the FlowFile of rows emitted before this one for the shard, 0 at its beginning"),
     @WritesAttribute(
             attribute = "aws.kinesis.lineage.id",
-            description = "Changes when positions start afresh: another stream of the same name, a new table, another application"),
+            description =
+                    "Changes when positions start afresh: another stream of the same name, a new table, another application"),
     @WritesAttribute(
             attribute = "aws.kinesis.approximate.arrival.timestamp.ms",
             description = "When the last record entered the stream, in epoch milliseconds"),
@@ -187,8 +193,9 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     @OnScheduled
     public void open(final ProcessContext context) throws IOException {
         bridge = bridges.get();
-        source = bridge.openSource(
-                settings(context).value(NODE_ID, nodeId(context.getStateManager())).toMap());
+        source = bridge.openSource(settings(context)
+                .value(NODE_ID, nodeId(context.getStateManager()))
+                .toMap());
     }
 
     @Override
@@ -251,7 +258,8 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
             getLogger()
                     .warn(
                             "The fan-out consumer {} of the stream {} must be deregistered by hand",
-                            context.getProperty(KinesisProperties.APPLICATION_NAME).getValue(),
+                            context.getProperty(KinesisProperties.APPLICATION_NAME)
+                                    .getValue(),
                             context.getProperty(KinesisProperties.STREAM_NAME).getValue(),
                             e);
         }
@@ -326,7 +334,8 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
         return flowFile;
     }
 
-    private void copy(final KinesisSource current, final PartHeader part, final OutputStream content) throws IOException {
+    private void copy(final KinesisSource current, final PartHeader part, final OutputStream content)
+            throws IOException {
         final byte[] buffer = buffers.take();
         try {
             long position = 0;

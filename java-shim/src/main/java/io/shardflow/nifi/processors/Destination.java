@@ -59,8 +59,9 @@ final class Destination {
             if (descriptor == other) {
                 continue;
             }
-            final String value =
-                    context.getProperty(descriptor).evaluateAttributeExpressions(attributes).getValue();
+            final String value = context.getProperty(descriptor)
+                    .evaluateAttributeExpressions(attributes)
+                    .getValue();
             if (value != null && !value.isBlank()) {
                 values.put(name(descriptor), value.trim());
             }
@@ -70,8 +71,6 @@ final class Destination {
 
     private static String name(final PropertyDescriptor descriptor) {
         final String name = descriptor.getName();
-        return name.endsWith(EXPRESSION_SUFFIX)
-                ? name.substring(0, name.length() - EXPRESSION_SUFFIX.length())
-                : name;
+        return name.endsWith(EXPRESSION_SUFFIX) ? name.substring(0, name.length() - EXPRESSION_SUFFIX.length()) : name;
     }
 }

@@ -46,10 +46,10 @@ final class KinesisProperties {
 
     static final AllowableValue TRIM_HORIZON =
             new AllowableValue("TRIM_HORIZON", "Trim Horizon", "The oldest record that the stream still holds");
-    static final AllowableValue LATEST =
-            new AllowableValue("LATEST", "Latest", "The first record after the very first start of the application name");
-    static final AllowableValue AT_TIMESTAMP =
-            new AllowableValue("AT_TIMESTAMP", "At Timestamp", "The first record at or after Stream Position Timestamp");
+    static final AllowableValue LATEST = new AllowableValue(
+            "LATEST", "Latest", "The first record after the very first start of the application name");
+    static final AllowableValue AT_TIMESTAMP = new AllowableValue(
+            "AT_TIMESTAMP", "At Timestamp", "The first record at or after Stream Position Timestamp");
 
     static final PropertyDescriptor STREAM_NAME = new PropertyDescriptor.Builder()
             .name("Stream Name")
@@ -60,8 +60,9 @@ final class KinesisProperties {
 
     static final PropertyDescriptor APPLICATION_NAME = new PropertyDescriptor.Builder()
             .name("Application Name")
-            .description("Name of the DynamoDB table that keeps leases and progress; it is created when it does not exist."
-                    + " Also the name of the registered consumer when Consumer Type is Enhanced Fan-Out.")
+            .description(
+                    "Name of the DynamoDB table that keeps leases and progress; it is created when it does not exist."
+                            + " Also the name of the registered consumer when Consumer Type is Enhanced Fan-Out.")
             .required(true)
             .addValidator(Validators.NON_BLANK)
             .build();
@@ -77,8 +78,9 @@ final class KinesisProperties {
 
     static final PropertyDescriptor ACCESS_KEY_ID = new PropertyDescriptor.Builder()
             .name("AWS Access Key ID")
-            .description("Access key for Kinesis and DynamoDB. Without it the AWS default credentials chain of the machine"
-                    + " is used.")
+            .description(
+                    "Access key for Kinesis and DynamoDB. Without it the AWS default credentials chain of the machine"
+                            + " is used.")
             .sensitive(true)
             .addValidator(Validators.OPTIONAL_TEXT)
             .build();
@@ -126,8 +128,9 @@ final class KinesisProperties {
 
     static final PropertyDescriptor INITIAL_POSITION = new PropertyDescriptor.Builder()
             .name("Initial Stream Position")
-            .description("Where reading begins. It counts only at the first start of an application name: what was decided"
-                    + " then is kept in the table.")
+            .description(
+                    "Where reading begins. It counts only at the first start of an application name: what was decided"
+                            + " then is kept in the table.")
             .required(true)
             .allowableValues(TRIM_HORIZON, LATEST, AT_TIMESTAMP)
             .defaultValue(TRIM_HORIZON)
@@ -143,8 +146,9 @@ final class KinesisProperties {
 
     static final PropertyDescriptor MAX_RECORDS = new PropertyDescriptor.Builder()
             .name("Max Records Per Request")
-            .description("Most records that one GetRecords call may return, at most 10000. The default is above Apache NiFi's"
-                    + " 100, with which five calls a second cannot reach the rate of a shard.")
+            .description(
+                    "Most records that one GetRecords call may return, at most 10000. The default is above Apache NiFi's"
+                            + " 100, with which five calls a second cannot reach the rate of a shard.")
             .required(true)
             .addValidator(Validators.number(1, 10_000))
             .defaultValue("1000")
@@ -153,8 +157,9 @@ final class KinesisProperties {
 
     static final PropertyDescriptor MAX_BATCH_DURATION = new PropertyDescriptor.Builder()
             .name("Max Batch Duration")
-            .description("Longest time that a record waits for others of its shard before they become a FlowFile. The default"
-                    + " is below Apache NiFi's 5 sec, which every record would add to its way.")
+            .description(
+                    "Longest time that a record waits for others of its shard before they become a FlowFile. The default"
+                            + " is below Apache NiFi's 5 sec, which every record would add to its way.")
             .required(true)
             .addValidator(Validators.duration(1, 3_600_000))
             .defaultValue("250 ms")
@@ -170,8 +175,9 @@ final class KinesisProperties {
 
     static final PropertyDescriptor MEMORY_BUDGET = new PropertyDescriptor.Builder()
             .name("Memory Budget")
-            .description("Most bytes of fetched records held outside the Java heap until they are FlowFiles. Reading pauses"
-                    + " when it is used up; leases are kept.")
+            .description(
+                    "Most bytes of fetched records held outside the Java heap until they are FlowFiles. Reading pauses"
+                            + " when it is used up; leases are kept.")
             .required(true)
             .addValidator(Validators.size(1L << 20, 1L << 40))
             .defaultValue("64 MB")

@@ -51,9 +51,10 @@ import org.apache.nifi.processor.VerifiableProcessor;
  * decided on the native side; here FlowFiles are announced, read when wanted, and routed.
  */
 @Tags({"Snowflake", "Snowpipe Streaming", "NDJSON", "JSON", "Kinesis"})
-@CapabilityDescription("Stores rows in a Snowflake table with the high-performance Snowpipe Streaming API. Content is NDJSON, one"
-        + " JSON object a line. A FlowFile is successful when Snowflake has committed its rows. With offset tracking a row is"
-        + " stored exactly once, also when FlowFiles are delivered again or in another order.")
+@CapabilityDescription(
+        "Stores rows in a Snowflake table with the high-performance Snowpipe Streaming API. Content is NDJSON, one"
+                + " JSON object a line. A FlowFile is successful when Snowflake has committed its rows. With offset tracking a row is"
+                + " stored exactly once, also when FlowFiles are delivered again or in another order.")
 @InputRequirement(Requirement.INPUT_REQUIRED)
 @TriggerWhenEmpty
 @DefaultSettings(yieldDuration = "50 millis")
@@ -62,7 +63,9 @@ import org.apache.nifi.processor.VerifiableProcessor;
         resource = SystemResource.MEMORY,
         description = "Holds up to Memory Budget bytes of requests outside the Java heap.")
 @SeeAlso(ConsumeKinesis.class)
-@ReadsAttribute(attribute = "record.count", description = "Number of rows, to count those of a FlowFile that is skipped whole")
+@ReadsAttribute(
+        attribute = "record.count",
+        description = "Number of rows, to count those of a FlowFile that is skipped whole")
 @WritesAttributes({
     @WritesAttribute(
             attribute = "channel.status.row.errors.added",
@@ -125,7 +128,8 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
 
     @Override
     protected List<ValidationResult> customValidate(final ValidationContext context) {
-        final boolean service = context.getProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE).isSet();
+        final boolean service =
+                context.getProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE).isSet();
         final boolean key = Settings.isSet(context.getProperty(SnowpipeProperties.PRIVATE_KEY));
         if (service != key) {
             return List.of();

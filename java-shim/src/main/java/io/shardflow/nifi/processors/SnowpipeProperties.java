@@ -33,7 +33,9 @@ final class SnowpipeProperties {
             new AllowableValue("DISABLED", "Disabled", "Every FlowFile is sent, also one that was sent before");
 
     static final AllowableValue GAP_WAIT = new AllowableValue(
-            "WAIT", "Wait", "Hold the FlowFile until the gap closes, and say so after Gap Timeout; nothing can be lost");
+            "WAIT",
+            "Wait",
+            "Hold the FlowFile until the gap closes, and say so after Gap Timeout; nothing can be lost");
     static final AllowableValue GAP_PUBLISH = new AllowableValue(
             "PUBLISH",
             "Publish",
@@ -84,8 +86,9 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor PRIVATE_KEY = new PropertyDescriptor.Builder()
             .name("Private Key")
-            .description("The user's private key in PEM form, encrypted or not. Either this or Private Key Service must be"
-                    + " set.")
+            .description(
+                    "The user's private key in PEM form, encrypted or not. Either this or Private Key Service must be"
+                            + " set.")
             .sensitive(true)
             .addValidator(Validators.OPTIONAL_PRIVATE_KEY)
             .dependsOn(AUTHENTICATION, KEY_PAIR)
@@ -108,8 +111,9 @@ final class SnowpipeProperties {
             .build();
 
     static final PropertyDescriptor DATABASE = name("Database")
-            .description("Database of the destination. It must exist. Case-sensitive: a name that was created without quotes is"
-                    + " given in upper case.")
+            .description(
+                    "Database of the destination. It must exist. Case-sensitive: a name that was created without quotes is"
+                            + " given in upper case.")
             .build();
 
     static final PropertyDescriptor SCHEMA = name("Schema")
@@ -145,7 +149,8 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor TOKEN_END = new PropertyDescriptor.Builder()
             .name("Offset Token End Expression")
-            .description("Decimal number of the last row of a FlowFile, of any length; it becomes the channel's offset token.")
+            .description(
+                    "Decimal number of the last row of a FlowFile, of any length; it becomes the channel's offset token.")
             .required(true)
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.NON_BLANK)
@@ -154,8 +159,9 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor TOKEN_PREVIOUS = new PropertyDescriptor.Builder()
             .name("Offset Token Previous Expression")
-            .description("Decimal number of the last row before a FlowFile. When it is above the channel's committed offset"
-                    + " token, rows are missing in between, and Gap Strategy applies. Without a value gaps are not looked for.")
+            .description(
+                    "Decimal number of the last row before a FlowFile. When it is above the channel's committed offset"
+                            + " token, rows are missing in between, and Gap Strategy applies. Without a value gaps are not looked for.")
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.OPTIONAL_TEXT)
             .defaultValue("${aws.kinesis.previous.sharded.sequence.number}")
@@ -172,9 +178,10 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor CHANNEL_GROUP = new PropertyDescriptor.Builder()
             .name("Channel Group")
-            .description("FlowFiles of one group use one channel, in order of their offset tokens. With offset tracking, tokens"
-                    + " of one group must come from one sequence: for Kinesis name stream, lineage and shard. Two nodes or"
-                    + " processors that use one channel at a time invalidate each other's and reopen it.")
+            .description(
+                    "FlowFiles of one group use one channel, in order of their offset tokens. With offset tracking, tokens"
+                            + " of one group must come from one sequence: for Kinesis name stream, lineage and shard. Two nodes or"
+                            + " processors that use one channel at a time invalidate each other's and reopen it.")
             .required(true)
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.NON_BLANK)
@@ -183,8 +190,9 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor TRACKING_TIMEOUT = new PropertyDescriptor.Builder()
             .name("Offset Tracking Timeout")
-            .description("Longest time to wait for Snowflake to commit rows that it has accepted, before the channel is opened"
-                    + " again.")
+            .description(
+                    "Longest time to wait for Snowflake to commit rows that it has accepted, before the channel is opened"
+                            + " again.")
             .required(true)
             .addValidator(Validators.duration(1_000, 3_600_000))
             .defaultValue("90 sec")
@@ -200,8 +208,9 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor GAP_STRATEGY = new PropertyDescriptor.Builder()
             .name("Gap Strategy")
-            .description("What happens to a FlowFile when rows before it are neither stored nor here. They are usually in a queue"
-                    + " of this or another node.")
+            .description(
+                    "What happens to a FlowFile when rows before it are neither stored nor here. They are usually in a queue"
+                            + " of this or another node.")
             .required(true)
             .allowableValues(GAP_WAIT, GAP_PUBLISH, GAP_FAIL)
             .defaultValue(GAP_WAIT)
@@ -235,14 +244,16 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor ENDPOINT = new PropertyDescriptor.Builder()
             .name("Snowflake Endpoint Override URL")
-            .description("Address used instead of https://ACCOUNT.snowflakecomputing.com, for private networks and tests.")
+            .description(
+                    "Address used instead of https://ACCOUNT.snowflakecomputing.com, for private networks and tests.")
             .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
             .addValidator(Validators.OPTIONAL_URL)
             .build();
 
     static final PropertyDescriptor CA_FILE = new PropertyDescriptor.Builder()
             .name("CA Certificates File")
-            .description("PEM file with certificates of further authorities to trust, for networks that inspect TLS and tests.")
+            .description(
+                    "PEM file with certificates of further authorities to trust, for networks that inspect TLS and tests.")
             .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
             .addValidator(Validators.OPTIONAL_FILE)
             .build();

@@ -13,6 +13,7 @@ import java.util.concurrent.ConcurrentNavigableMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 
 /**
  * The uploads under way, oldest first.
@@ -32,7 +33,17 @@ final class Uploads {
 
     private final ConcurrentNavigableMap<Long, Upload> pending = new ConcurrentSkipListMap<>();
     private final AtomicInteger count = new AtomicInteger();
-    private final AtomicLong movedNanos = new AtomicLong(System.nanoTime());
+    private final LongSupplier nanos;
+    private final AtomicLong movedNanos;
+
+    Uploads() {
+        this(System::nanoTime);
+    }
+
+    Uploads(final LongSupplier nanos) {
+        this.nanos = nanos;
+        this.movedNanos = new AtomicLong(nanos.getAsLong());
+    }
 
     /** Counts itself: a skip list does not know its size. */
     void add(final Upload upload) {
@@ -57,12 +68,12 @@ final class Uploads {
 
     /** Some upload changed its state. */
     void moved() {
-        movedNanos.set(System.nanoTime());
+        movedNanos.set(nanos.getAsLong());
     }
 
     /** How many more may be taken now. */
     int room() {
-        final boolean stalled = System.nanoTime() - movedNanos.get() > STALL_NANOS;
+        final boolean stalled = nanos.getAsLong() - movedNanos.get() > STALL_NANOS;
         return Math.max(0, (stalled ? STALLED_LIMIT : USUAL_LIMIT) - count.get());
     }
 }

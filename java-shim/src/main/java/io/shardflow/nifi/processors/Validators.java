@@ -39,7 +39,8 @@ final class Validators {
             Pattern.CASE_INSENSITIVE);
 
     /** Something that is not blank. */
-    static final Validator NON_BLANK = of(value -> value.isBlank() ? Optional.of("must not be blank") : Optional.empty());
+    static final Validator NON_BLANK =
+            of(value -> value.isBlank() ? Optional.of("must not be blank") : Optional.empty());
 
     /** Anything, also nothing. */
     static final Validator OPTIONAL_TEXT = of(value -> Optional.empty());
@@ -64,8 +65,8 @@ final class Validators {
     static final Validator TIMESTAMP = of(Validators::checkTimestamp);
 
     /** A JSON Pointer (RFC 6901) to a member. */
-    static final Validator JSON_POINTER = of(
-            value -> value.startsWith("/") ? Optional.empty() : Optional.of("must be a JSON Pointer: /name/name"));
+    static final Validator JSON_POINTER =
+            of(value -> value.startsWith("/") ? Optional.empty() : Optional.of("must be a JSON Pointer: /name/name"));
 
     private Validators() {}
 
@@ -86,7 +87,8 @@ final class Validators {
 
     /** A duration such as {@code 250 ms}, within both bounds. */
     static Validator duration(final long leastMillis, final long mostMillis) {
-        final String explanation = "must be a time period from %d ms to %d ms, such as 30 sec".formatted(leastMillis, mostMillis);
+        final String explanation =
+                "must be a time period from %d ms to %d ms, such as 30 sec".formatted(leastMillis, mostMillis);
         return (subject, input, context) -> {
             if (usesExpressions(subject, input, context)) {
                 return result(subject, Optional.empty());
@@ -150,7 +152,8 @@ final class Validators {
 
     private static Validator of(final Function<String, Optional<String>> check) {
         return (subject, input, context) -> result(
-                subject, usesExpressions(subject, input, context) ? Optional.empty() : check.apply(input == null ? "" : input));
+                subject,
+                usesExpressions(subject, input, context) ? Optional.empty() : check.apply(input == null ? "" : input));
     }
 
     private static Validator optional(final Function<String, Optional<String>> check) {

@@ -1,0 +1,306 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.shardflow.nifi.bridge.ErrorCode;
+import io.shardflow.nifi.bridge.Finding;
+import io.shardflow.nifi.bridge.Message;
+import io.shardflow.nifi.bridge.NativeException;
+import java.io.IOException;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.Consumer;
+import org.apache.nifi.components.ConfigVerificationResult;
+import org.apache.nifi.components.state.Scope;
+import org.apache.nifi.processor.ProcessSession;
+import org.apache.nifi.provenance.ProvenanceEventType;
+import org.apache.nifi.util.MockFlowFile;
+import org.apache.nifi.util.MockProcessContext;
+import org.apache.nifi.util.PropertyMigrationResult;
+import org.apache.nifi.util.TestRunner;
+import org.apache.nifi.util.TestRunners;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class ConsumeKinesisTest {
+
+    private static final byte[] ROWS = "{\"a\":1}\n{\"a\":2}\n".getBytes(StandardCharsets.UTF_8);
+
+    private final FakeBridge bridge = new FakeBridge();
+    private ConsumeKinesis processor;
+    private TestRunner runner;
+
+    @BeforeEach
+    void createRunner() {
+        processor = new ConsumeKinesis(() -> bridge);
+        runner = TestRunners.newTestRunner(processor);
+        runner.setProperty(KinesisProperties.STREAM_NAME, "orders");
+        runner.setProperty(KinesisProperties.APPLICATION_NAME, "app");
+    }
+
+    @Test
+    void rowsBecomeAFlowFileAndAreSettledAsCommitted() throws IOException {
+        bridge.source.offer(7, false, ROWS, "aws.kinesis.shard.id", "shard-1", "record.count", "3");
+        runner.run();
+
+        runner.assertTransferCount(ConsumeKinesis.SUCCESS, 1);
+        final MockFlowFile flowFile =
+                runner.getFlowFilesForRelationship(ConsumeKinesis.SUCCESS).getFirst();
+        flowFile.assertContentEquals(ROWS);
+        flowFile.assertAttributeEquals("aws.kinesis.shard.id", "shard-1");
+        flowFile.assertAttributeEquals("record.count", "3");
+        assertEquals(List.of(Map.entry(7L, true)), bridge.source.settled);
+        assertEquals(3, runner.getCounterValue("Records Consumed"));
+        final var event = runner.getProvenanceEvents().getFirst();
+        assertEquals(ProvenanceEventType.RECEIVE, event.getEventType());
+        assertEquals("kinesis://stream/shard", event.getTransitUri());
+    }
+
+    @Test
+    void largeContentCrossesInPiecesOfTheBuffer() throws IOException {
+        final byte[] content = new byte[3 * Buffers.BYTES + 17];
+        new Random(1).nextBytes(content);
+        bridge.source.offer(1, false, content);
+        runner.run();
+
+        runner.getFlowFilesForRelationship(ConsumeKinesis.SUCCESS).getFirst().assertContentEquals(content);
+        assertEquals(Buffers.BYTES, bridge.source.largestRead);
+    }
+
+    @Test
+    void failedPayloadGoesToParseFailure() {
+        bridge.source.offer(1, true, "not json".getBytes(StandardCharsets.UTF_8), "record.error.message", "why");
+        runner.run();
+
+        runner.assertAllFlowFilesTransferred(ConsumeKinesis.PARSE_FAILURE, 1);
+        assertEquals(3, runner.getCounterValue("Records Parse Failure"));
+        assertEquals(List.of(Map.entry(1L, true)), bridge.source.settled);
+    }
+
+    @Test
+    void emptyPayloadIsAnEmptyFlowFile() throws IOException {
+        bridge.source.offer(1, true, new byte[0]);
+        runner.run();
+
+        runner.getFlowFilesForRelationship(ConsumeKinesis.PARSE_FAILURE)
+                .getFirst()
+                .assertContentEquals(new byte[0]);
+    }
+
+    @Test
+    void unreadableContentRollsBackAndSettlesAsNotCommitted() {
+        bridge.source.offer(4, false, new byte[2 * Buffers.BYTES]);
+        bridge.source.readFailure = new NativeException(ErrorCode.PANIC.code(), "boom");
+        assertThrows(AssertionError.class, () -> runner.run());
+
+        runner.assertTransferCount(ConsumeKinesis.SUCCESS, 0);
+        assertEquals(List.of(Map.entry(4L, false)), bridge.source.settled);
+    }
+
+    @Test
+    void failedCommitIsSettledOnceAsNotCommitted() {
+        bridge.source.offer(5, false, ROWS);
+        runner.run(0, false, true);
+        final IllegalStateException failure = new IllegalStateException("repository full");
+        final ProcessSession session =
+                failingCommit(runner.getProcessSessionFactory().createSession(), failure);
+
+        assertThrows(IllegalStateException.class, () -> processor.onTrigger(runner.getProcessContext(), () -> session));
+
+        assertEquals(List.of(Map.entry(5L, false)), bridge.source.settled);
+        runner.assertTransferCount(ConsumeKinesis.SUCCESS, 0);
+    }
+
+    @Test
+    void nothingPolledYieldsAndStillTellsMessages() {
+        bridge.source.messages.add(new Message(Message.Level.ERROR, "access denied"));
+        bridge.source.messages.add(new Message(Message.Level.WARN, "throttled"));
+        runner.run(1, false);
+
+        assertTrue(((MockProcessContext) runner.getProcessContext()).isYieldCalled());
+        assertTrue(runner.getLogger().getErrorMessages().getFirst().getMsg().contains("access denied"));
+        assertTrue(runner.getLogger().getWarnMessages().getFirst().getMsg().contains("throttled"));
+        runner.stop();
+    }
+
+    @Test
+    void failedPollIsReportedAndDoesNotEndTheTask() {
+        bridge.source.pollFailure = new NativeException(ErrorCode.AUTH.code(), "no permission");
+        runner.run();
+
+        assertTrue(((MockProcessContext) runner.getProcessContext()).isYieldCalled());
+        assertEquals(1, runner.getLogger().getErrorMessages().size());
+    }
+
+    @Test
+    void stoppingStopsFetchingBeforeItCloses() {
+        runner.run();
+        assertEquals(List.of("stop-fetching", "close 5000"), bridge.source.calls);
+    }
+
+    @Test
+    void configurationCrossesInMillisecondsAndBytes() {
+        runner.setProperty(KinesisProperties.MAX_BATCH_DURATION, "2 sec");
+        runner.setProperty(KinesisProperties.MAX_BATCH_SIZE, "1 KB");
+        runner.setProperty(KinesisProperties.ENDPOINT, " ");
+        runner.run();
+
+        final Map<String, String> config = new HashMap<>(bridge.configurations.getFirst());
+        assertFalse(config.remove("Node Id").isBlank());
+        assertEquals(
+                Map.ofEntries(
+                        Map.entry("Stream Name", "orders"),
+                        Map.entry("Application Name", "app"),
+                        Map.entry("Region", "us-west-2"),
+                        Map.entry("Consumer Type", "SHARED_THROUGHPUT"),
+                        Map.entry("Processing Strategy", "RECORD"),
+                        Map.entry("Output Strategy", "INJECT_METADATA"),
+                        Map.entry("Approximate Arrival Format", "ISO_8601"),
+                        Map.entry("Initial Stream Position", "TRIM_HORIZON"),
+                        Map.entry("Max Records Per Request", "1000"),
+                        Map.entry("Max Batch Duration", "2000"),
+                        Map.entry("Max Batch Size", "1024"),
+                        Map.entry("Memory Budget", "67108864")),
+                config);
+    }
+
+    @Test
+    void nodeIdOutlivesRestartsAndDiffersBetweenNodes() {
+        runner.run();
+        runner.run();
+        final String first = bridge.configurations.get(0).get("Node Id");
+        assertEquals(first, bridge.configurations.get(1).get("Node Id"));
+        runner.getStateManager().assertStateEquals(ConsumeKinesis.NODE_ID_KEY, first, Scope.LOCAL);
+
+        createRunner();
+        runner.run();
+        assertNotEquals(first, bridge.configurations.get(2).get("Node Id"));
+    }
+
+    @Test
+    void credentialsAreCompleteOrAbsent() {
+        runner.assertValid();
+        runner.setProperty(KinesisProperties.ACCESS_KEY_ID, "AKIA");
+        runner.assertNotValid();
+        runner.setProperty(KinesisProperties.SECRET_ACCESS_KEY, "secret");
+        runner.assertValid();
+    }
+
+    @Test
+    void valuesOutsideTheirDomainAreInvalid() {
+        final Map<String, List<String>> wrong = Map.of(
+                "Region", List.of("frankfurt", "us_west_2", ""),
+                "Max Records Per Request", List.of("0", "10001", "many"),
+                "Max Batch Duration", List.of("0 ms", "soon", "2 hours"),
+                "Max Batch Size", List.of("0 B", "large"),
+                "Endpoint Override URL", List.of("localhost:4566", "ftp://host"),
+                "Processing Strategy", List.of("FLOW_FILE"));
+        wrong.forEach((property, values) -> values.forEach(value -> {
+            createRunner();
+            runner.setProperty(property, value);
+            runner.assertNotValid();
+        }));
+        for (final String region : List.of("eu-west-1", "us-gov-west-1", "ap-southeast-5", "us-isob-east-1")) {
+            createRunner();
+            runner.setProperty("Region", region);
+            runner.assertValid();
+        }
+        createRunner();
+        runner.setProperty(KinesisProperties.INITIAL_POSITION, KinesisProperties.AT_TIMESTAMP);
+        runner.assertNotValid();
+        runner.setProperty(KinesisProperties.POSITION_TIMESTAMP, "2026-01-31T12:00:00Z");
+        runner.assertValid();
+    }
+
+    @Test
+    void propertiesOfUpstreamsFlowsAreCarriedOver() {
+        final Map<String, String> former = new HashMap<>();
+        former.put("Region", "use-custom-region");
+        former.put("Custom Region", "eu-new-1");
+        former.put("Max Bytes to Buffer", "100 MB");
+        former.put("Checkpoint Interval", "5 sec");
+        former.put("Record Reader", "some-service");
+        final TestRunner migrating = TestRunners.newTestRunner(new ConsumeKinesis(() -> bridge));
+        former.forEach(migrating::setProperty);
+        final PropertyMigrationResult result = migrating.migrateProperties();
+
+        assertEquals(Map.of("Max Bytes to Buffer", "Max Batch Size"), result.getPropertiesRenamed());
+        assertTrue(result.getPropertiesRemoved().containsAll(List.of("Custom Region", "Checkpoint Interval")));
+        assertEquals(
+                "eu-new-1", migrating.getProcessContext().getAllProperties().get("Region"));
+        assertEquals(
+                Map.of("parse.failure", "parse-failure"),
+                migrating.migrateRelationships().getRenamedRelationships());
+    }
+
+    @Test
+    void removalDeregistersAFanOutConsumerOnly() {
+        processor.deregister(runner.getProcessContext());
+        assertTrue(bridge.deregistered.isEmpty());
+
+        runner.setProperty(KinesisProperties.CONSUMER_TYPE, KinesisProperties.ENHANCED_FAN_OUT);
+        processor.deregister(runner.getProcessContext());
+        assertEquals("app", bridge.deregistered.getFirst().get("Application Name"));
+    }
+
+    @Test
+    void verificationReportsEveryStep() {
+        bridge.findings = List.of(
+                new Finding("Stream", Finding.Outcome.SUCCESSFUL, "4 shards"),
+                new Finding("Table", Finding.Outcome.FAILED, "dynamodb:DescribeTable is not allowed"),
+                new Finding("Consumer", Finding.Outcome.SKIPPED, "not needed"));
+        final List<ConfigVerificationResult> results =
+                processor.verify(runner.getProcessContext(), runner.getLogger(), Map.of());
+
+        assertEquals(
+                List.of("SUCCESSFUL", "FAILED", "SKIPPED"),
+                results.stream().map(result -> result.getOutcome().name()).toList());
+    }
+
+    @Test
+    void verificationFailsInWordsWithoutALibrary() {
+        final ConsumeKinesis without = new ConsumeKinesis(() -> {
+            throw new NativeException(ErrorCode.UNAVAILABLE.code(), "library missing");
+        });
+        final List<ConfigVerificationResult> results =
+                without.verify(runner.getProcessContext(), runner.getLogger(), Map.of());
+
+        assertEquals(ConfigVerificationResult.Outcome.FAILED, results.getFirst().getOutcome());
+        assertEquals("library missing", results.getFirst().getExplanation());
+    }
+
+    /** A session whose commit fails as NiFi's does: by callback and by exception. */
+    private static ProcessSession failingCommit(final ProcessSession session, final RuntimeException failure) {
+        return (ProcessSession) Proxy.newProxyInstance(
+                ProcessSession.class.getClassLoader(), new Class<?>[] {ProcessSession.class}, (proxy, method, args) -> {
+                    if ("commitAsync".equals(method.getName())) {
+                        @SuppressWarnings("unchecked")
+                        final Consumer<Throwable> onFailure = (Consumer<Throwable>) args[1];
+                        onFailure.accept(failure);
+                        throw failure;
+                    }
+                    try {
+                        return method.invoke(session, args);
+                    } catch (final InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                });
+    }
+}

@@ -1,0 +1,118 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import io.shardflow.nifi.bridge.ErrorCode;
+import io.shardflow.nifi.bridge.Message;
+import io.shardflow.nifi.bridge.NativeException;
+import io.shardflow.nifi.bridge.Outcome;
+import io.shardflow.nifi.bridge.Outcome.State;
+import io.shardflow.nifi.bridge.SnowpipeSink;
+import java.io.ByteArrayOutputStream;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
+
+/** Walks uploads through prepared states; the last state stays. */
+final class FakeSink implements SnowpipeSink {
+
+    static final String TRANSIT_URI = "https://host/v2/streaming/databases/D/schemas/S/pipes/T-STREAMING/channels/c";
+
+    final List<Map<String, String>> begun = Collections.synchronizedList(new ArrayList<>());
+    final List<Long> abandoned = Collections.synchronizedList(new ArrayList<>());
+    final Map<Long, ByteArrayOutputStream> written = new ConcurrentHashMap<>();
+    final Map<Long, Boolean> finished = new ConcurrentHashMap<>();
+    final List<String> calls = Collections.synchronizedList(new ArrayList<>());
+    final List<Message> messages = new ArrayList<>();
+    final AtomicLong longestWait = new AtomicLong();
+
+    /** The states of an upload, by what it was announced with. */
+    Function<Map<String, String>, List<State>> script =
+            upload -> List.of(State.WAITING, State.WANT_DATA, State.IN_FLIGHT, State.COMMITTED);
+
+    NativeException beginFailure;
+    NativeException writeFailure;
+    long rowErrors;
+    long rowsSent = 2;
+    String message;
+
+    private final Map<Long, Deque<State>> scripts = new ConcurrentHashMap<>();
+    private final AtomicLong ids = new AtomicLong();
+
+    @Override
+    public long begin(final Map<String, String> upload) {
+        if (beginFailure != null) {
+            throw beginFailure;
+        }
+        begun.add(upload);
+        final long id = ids.incrementAndGet();
+        scripts.put(id, new ArrayDeque<>(script.apply(upload)));
+        return id;
+    }
+
+    @Override
+    public Outcome advance(final long upload, final long waitMillis) {
+        longestWait.accumulateAndGet(waitMillis, Math::max);
+        final Deque<State> states = scripts.get(upload);
+        if (states == null) {
+            throw new NativeException(ErrorCode.NOT_FOUND.code(), "no upload " + upload);
+        }
+        synchronized (states) {
+            final State state = states.size() > 1 ? states.poll() : states.peek();
+            if (state.isTerminal()) {
+                scripts.remove(upload);
+            }
+            return new Outcome(state.ordinal(), rowsSent, 1, rowErrors, message, TRANSIT_URI);
+        }
+    }
+
+    @Override
+    public void write(final long upload, final byte[] buffer, final int offset, final int length) {
+        if (writeFailure != null) {
+            throw writeFailure;
+        }
+        written.computeIfAbsent(upload, id -> new ByteArrayOutputStream()).write(buffer, offset, length);
+    }
+
+    @Override
+    public void finishData(final long upload) {
+        finished.merge(upload, true, (before, now) -> {
+            throw new IllegalStateException("data of upload " + upload + " ended twice");
+        });
+    }
+
+    @Override
+    public void abandon(final long upload) {
+        abandoned.add(upload);
+        scripts.remove(upload);
+    }
+
+    @Override
+    public List<Message> messages() {
+        final List<Message> drained = List.copyOf(messages);
+        messages.clear();
+        return drained;
+    }
+
+    @Override
+    public byte[] status() {
+        return new byte[] {'{', '}'};
+    }
+
+    @Override
+    public void close(final long graceMillis) {
+        calls.add("close " + graceMillis);
+    }
+}

@@ -1,0 +1,94 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import io.shardflow.nifi.bridge.KinesisSource;
+import io.shardflow.nifi.bridge.Message;
+import io.shardflow.nifi.bridge.NativeException;
+import io.shardflow.nifi.bridge.PartHeader;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+
+/** Hands out prepared batches. */
+final class FakeSource implements KinesisSource {
+
+    final Queue<List<PartHeader>> batches = new ArrayDeque<>();
+    final Map<String, byte[]> contents = new HashMap<>();
+    final List<Message> messages = new ArrayList<>();
+    /** Batch id and whether it was committed, in order. */
+    final List<Map.Entry<Long, Boolean>> settled = new ArrayList<>();
+
+    final List<String> calls = new ArrayList<>();
+    NativeException pollFailure;
+    NativeException readFailure;
+    int largestRead;
+
+    /** Adds a batch of one part. */
+    FakeSource offer(final long batch, final boolean failed, final byte[] content, final String... attributes) {
+        contents.put(batch + "/0", content);
+        batches.add(List.of(new PartHeader(batch, 0, failed, content.length, 3, "kinesis://stream/shard", attributes)));
+        return this;
+    }
+
+    @Override
+    public List<PartHeader> poll(final long waitMillis) {
+        if (pollFailure != null) {
+            throw pollFailure;
+        }
+        final List<PartHeader> batch = batches.poll();
+        return batch == null ? List.of() : batch;
+    }
+
+    @Override
+    public int read(
+            final PartHeader part, final long position, final byte[] buffer, final int offset, final int length) {
+        if (readFailure != null && position > 0) {
+            throw readFailure;
+        }
+        final byte[] content = contents.get(part.batch() + "/" + part.part());
+        final int bytes = Math.min(length, content.length - Math.toIntExact(position));
+        if (bytes <= 0) {
+            return -1;
+        }
+        largestRead = Math.max(largestRead, bytes);
+        System.arraycopy(content, Math.toIntExact(position), buffer, offset, bytes);
+        return bytes;
+    }
+
+    @Override
+    public void settle(final long batch, final boolean committed) {
+        settled.add(Map.entry(batch, committed));
+    }
+
+    @Override
+    public List<Message> messages() {
+        final List<Message> drained = List.copyOf(messages);
+        messages.clear();
+        return drained;
+    }
+
+    @Override
+    public void stopFetching() {
+        calls.add("stop-fetching");
+    }
+
+    @Override
+    public byte[] status() {
+        return new byte[] {'{', '}'};
+    }
+
+    @Override
+    public void close(final long graceMillis) {
+        calls.add("close " + graceMillis);
+    }
+}

@@ -1,0 +1,397 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.shardflow.nifi.bridge.ErrorCode;
+import io.shardflow.nifi.bridge.NativeException;
+import io.shardflow.nifi.bridge.Outcome.State;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.security.KeyPair;
+import java.security.KeyPairGenerator;
+import java.security.NoSuchAlgorithmException;
+import java.security.PrivateKey;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.apache.nifi.controller.AbstractControllerService;
+import org.apache.nifi.key.service.api.PrivateKeyService;
+import org.apache.nifi.provenance.ProvenanceEventRecord;
+import org.apache.nifi.provenance.ProvenanceEventType;
+import org.apache.nifi.reporting.InitializationException;
+import org.apache.nifi.util.MockFlowFile;
+import org.apache.nifi.util.TestRunner;
+import org.apache.nifi.util.TestRunners;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class PublishSnowpipeStreamingTest {
+
+    private static final String PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    private static final String ROWS = "{\"a\":1}\n{\"a\":2}\n";
+
+    private final FakeBridge bridge = new FakeBridge();
+    private final FakeSink sink = bridge.sink;
+    private TestRunner runner;
+
+    @BeforeEach
+    void createRunner() {
+        runner = TestRunners.newTestRunner(new PublishSnowpipeStreaming(() -> bridge));
+        runner.setProperty(SnowpipeProperties.ACCOUNT, "org-account");
+        runner.setProperty(SnowpipeProperties.USER, "LOADER");
+        runner.setProperty(SnowpipeProperties.PRIVATE_KEY, PEM);
+        runner.setProperty(SnowpipeProperties.DATABASE, "DB");
+        runner.setProperty(SnowpipeProperties.SCHEMA, "PUBLIC");
+        runner.setProperty(SnowpipeProperties.TABLE, "${table:replaceNull('T')}");
+        runner.setProperty(SnowpipeProperties.TRACKING, SnowpipeProperties.TRACK_RECORD);
+        runner.setProperty(SnowpipeProperties.TOKEN_START, "${start}");
+        runner.setProperty(SnowpipeProperties.TOKEN_END, "${end}");
+        runner.setProperty(SnowpipeProperties.TOKEN_POINTER, "/n");
+        runner.setProperty(SnowpipeProperties.CHANNEL_GROUP, "${shard}");
+    }
+
+    @Test
+    void contentIsHandedOverWhenWantedAndSuccessFollowsTheCommit() throws IOException {
+        enqueue(ROWS, 1);
+        runner.run(3, false, true);
+        assertEquals(ROWS, sink.written.get(1L).toString(StandardCharsets.UTF_8));
+        runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
+        assertFalse(runner.isQueueEmpty() && sink.finished.isEmpty());
+
+        runner.run(3, true, false);
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        final MockFlowFile flowFile = only(PublishSnowpipeStreaming.SUCCESS.getName());
+        flowFile.assertContentEquals(ROWS);
+        flowFile.assertAttributeEquals(Attributes.ROW_ERRORS, "0");
+        flowFile.assertAttributeNotExists(Attributes.MESSAGE);
+        assertEquals(2, runner.getCounterValue("Rows Sent"));
+        assertEquals(1, runner.getCounterValue("Rows Skipped"));
+        assertEquals(Set.of(FakeSink.TRANSIT_URI), transitUris());
+    }
+
+    @Test
+    void announcementHoldsWhatThePropertiesSayForTheFlowFile() {
+        runner.enqueue(
+                ROWS,
+                Map.of(
+                        "start", "101",
+                        "end", "102",
+                        "shard", "shard-1",
+                        "table", "ORDERS",
+                        "record.count", "2",
+                        "aws.kinesis.previous.sharded.sequence.number", "100"));
+        runner.run();
+        assertEquals(
+                Map.of(
+                        "Database", "DB",
+                        "Schema", "PUBLIC",
+                        "Table", "ORDERS",
+                        "Channel Group", "shard-1",
+                        "Offset Token Start", "101",
+                        "Offset Token End", "102",
+                        "Offset Token Previous", "100",
+                        "Size", Integer.toString(ROWS.length()),
+                        "Records", "2"),
+                sink.begun.getFirst());
+    }
+
+    @Test
+    void largeContentCrossesInPieces() {
+        final byte[] content = new byte[2 * Buffers.BYTES + 5];
+        new Random(2).nextBytes(content);
+        runner.enqueue(content, Map.of("start", "1", "end", "2", "shard", "s"));
+        runner.run(8);
+        assertArrayEquals(content, sink.written.get(1L).toByteArray());
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+    }
+
+    @Test
+    void oneThatWaitsDoesNotHoldTheOthers() {
+        sink.script = upload -> "held".equals(upload.get("Channel Group"))
+                ? List.of(State.WAITING)
+                : List.of(State.WANT_DATA, State.COMMITTED);
+        runner.enqueue(ROWS, Map.of("start", "1", "end", "2", "shard", "held"));
+        runner.enqueue(ROWS, Map.of("start", "1", "end", "2", "shard", "free"));
+        runner.run(6, false, true);
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        only("success").assertAttributeEquals("shard", "free");
+        assertTrue(sink.longestWait.get() <= 250);
+        runner.stop();
+    }
+
+    @Test
+    void whatWaitsAtAStopGoesBackToTheQueue() {
+        sink.script = upload -> List.of(State.WAITING);
+        enqueue(ROWS, 3);
+        runner.run(3);
+
+        assertEquals(3, runner.getQueueSize().getObjectCount());
+        runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
+        assertEquals(Set.of(1L, 2L, 3L), new HashSet<>(sink.abandoned));
+        assertEquals(List.of("close 4000"), sink.calls);
+    }
+
+    @Test
+    void whatIsInFlightAtAStopIsWaitedFor() {
+        sink.script =
+                upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.IN_FLIGHT, State.IN_FLIGHT, State.COMMITTED);
+        enqueue(ROWS, 1);
+        runner.run(2, false, true);
+        runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
+        runner.stop();
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        assertTrue(runner.isQueueEmpty());
+    }
+
+    @Test
+    void rejectedRowsMakeAFlowFileInvalid() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
+        sink.rowErrors = 4;
+        sink.message = "rows 10 to 13: NUMBER expected";
+        enqueue(ROWS, 1);
+        runner.run(4);
+
+        final MockFlowFile flowFile = only("invalid");
+        flowFile.assertAttributeEquals(Attributes.ROW_ERRORS, "4");
+        flowFile.assertAttributeEquals(Attributes.MESSAGE, "rows 10 to 13: NUMBER expected");
+        assertEquals(1, runner.getLogger().getWarnMessages().size());
+    }
+
+    @Test
+    void failureCarriesItsReason() {
+        sink.script = upload -> List.of(State.FAILED);
+        sink.message = "table does not exist";
+        sink.rowsSent = 0;
+        enqueue(ROWS, 1);
+        runner.run(3);
+
+        only("failure").assertAttributeEquals(Attributes.MESSAGE, "table does not exist");
+        only("failure").assertAttributeEquals(Attributes.ROW_ERRORS, "0");
+        assertTrue(transitUris().isEmpty());
+    }
+
+    @Test
+    void failureWithoutAReasonIsAFailureAllTheSame() {
+        sink.script = upload -> List.of(State.FAILED);
+        enqueue(ROWS, 1);
+        runner.run(3);
+        only("failure").assertAttributeNotExists(Attributes.MESSAGE);
+    }
+
+    @Test
+    void whatIsSkippedWholeIsSuccessfulWithoutBeingRead() {
+        sink.script = upload -> List.of(State.COMMITTED);
+        sink.rowsSent = 0;
+        enqueue(ROWS, 1);
+        runner.run(3);
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        assertTrue(sink.written.isEmpty());
+        assertTrue(transitUris().isEmpty());
+        assertEquals(1, runner.getCounterValue("FlowFiles Skipped"));
+    }
+
+    @Test
+    void retryBeginsAgainWithoutPenalty() {
+        final Set<String> seen = new HashSet<>();
+        sink.script = upload -> seen.add(upload.get("Offset Token Start"))
+                ? List.of(State.WAITING, State.RETRY)
+                : List.of(State.WANT_DATA, State.COMMITTED);
+        enqueue(ROWS, 1);
+        runner.run(10);
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        assertEquals(2, sink.begun.size());
+        runner.assertPenalizeCount(0);
+    }
+
+    @Test
+    void emptyFlowFilesHaveTheirOwnRelationship() {
+        runner.enqueue(new byte[0]);
+        runner.run();
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.EMPTY, 1);
+        assertTrue(sink.begun.isEmpty());
+        assertTrue(PublishSnowpipeStreaming.EMPTY.isAutoTerminated());
+    }
+
+    @Test
+    void announcementThatMakesNoSenseIsAFailure() {
+        sink.beginFailure = new NativeException(ErrorCode.CONFIG.code(), "Offset Token Start is not a number");
+        enqueue(ROWS, 1);
+        runner.run();
+        only("failure").assertAttributeEquals(Attributes.MESSAGE, "Offset Token Start is not a number");
+    }
+
+    @Test
+    void announcementRefusedForNowStaysInTheQueue() {
+        sink.beginFailure = new NativeException(ErrorCode.THROTTLED.code(), "later");
+        enqueue(ROWS, 2);
+        runner.run(0, false, true);
+        try {
+            runner.run(1, true, false);
+        } catch (final AssertionError expected) {
+            assertEquals("later", expected.getCause().getMessage());
+        }
+        assertEquals(2, runner.getQueueSize().getObjectCount());
+    }
+
+    @Test
+    void refusedContentGoesBackToTheQueueAndLeavesTheOthersAlone() {
+        sink.writeFailure = new NativeException(ErrorCode.CONFLICT.code(), "channel invalidated");
+        sink.script = upload -> "1".equals(upload.get("Offset Token Start"))
+                ? List.of(State.WANT_DATA, State.IN_FLIGHT)
+                : List.of(State.COMMITTED);
+        enqueue(ROWS, 2);
+        runner.run(1);
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        assertEquals(1, runner.getQueueSize().getObjectCount());
+        assertEquals(1, runner.getLogger().getErrorMessages().size());
+    }
+
+    @Test
+    void severalTasksEndEveryFlowFileOnce() {
+        final Random random = new Random(42);
+        sink.script = upload -> {
+            synchronized (random) {
+                final State[] states = new State[random.nextInt(6)];
+                Arrays.setAll(states, i -> random.nextBoolean() ? State.WAITING : State.IN_FLIGHT);
+                final List<State> script = new java.util.ArrayList<>(List.of(states));
+                script.add(random.nextInt(10) == 0 ? State.RETRY : State.WANT_DATA);
+                script.add(State.COMMITTED);
+                return script;
+            }
+        };
+        enqueue(ROWS, 500);
+        runner.setThreadCount(4);
+        runner.run(1, false, true);
+        for (int round = 0; round < 200 && succeeded() < 500; round++) {
+            runner.run(20, false, false);
+        }
+        runner.stop();
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 500);
+        final Set<String> starts = runner.getFlowFilesForRelationship(PublishSnowpipeStreaming.SUCCESS).stream()
+                .map(flowFile -> flowFile.getAttribute("start"))
+                .collect(Collectors.toSet());
+        assertEquals(500, starts.size());
+        assertTrue(runner.isQueueEmpty());
+    }
+
+    @Test
+    void exactlyOneSourceOfThePrivateKey() throws InitializationException, NoSuchAlgorithmException {
+        runner.assertValid();
+        final KeyPair pair = KeyPairGenerator.getInstance("RSA").generateKeyPair();
+        runner.addControllerService("keys", new Keys(pair.getPrivate()));
+        runner.enableControllerService(runner.getControllerService("keys"));
+        runner.setProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE, "keys");
+        runner.assertNotValid();
+        runner.removeProperty(SnowpipeProperties.PRIVATE_KEY);
+        runner.assertValid();
+        runner.run();
+
+        final String pem = bridge.configurations.getFirst().get("Private Key");
+        assertTrue(pem.startsWith("-----BEGIN PRIVATE KEY-----\n"));
+        assertArrayEquals(
+                pair.getPrivate().getEncoded(),
+                java.util.Base64.getMimeDecoder()
+                        .decode(pem.lines()
+                                .filter(line -> !line.startsWith("-"))
+                                .collect(Collectors.joining())));
+        runner.removeProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE);
+        runner.assertNotValid();
+    }
+
+    @Test
+    void configurationCrossesInMillisecondsAndBytes() {
+        runner.setProperty(SnowpipeProperties.ROLE, "");
+        runner.run();
+        assertEquals(
+                Map.ofEntries(
+                        Map.entry("Authentication Strategy", "KEY_PAIR"),
+                        Map.entry("Account", "org-account"),
+                        Map.entry("User", "LOADER"),
+                        Map.entry("Private Key", PEM.trim()),
+                        Map.entry("Destination Type", "TABLE"),
+                        Map.entry("Offset Tracking Resolution", "RECORD"),
+                        Map.entry("Offset Token Record Pointer", "/n"),
+                        Map.entry("Gap Strategy", "WAIT"),
+                        Map.entry("Compression Level", "3"),
+                        Map.entry("Offset Tracking Timeout", "90000"),
+                        Map.entry("Channel Insert Timeout", "30000"),
+                        Map.entry("Gap Timeout", "300000"),
+                        Map.entry("Memory Budget", "67108864")),
+                bridge.configurations.getFirst());
+    }
+
+    @Test
+    void flowsOfSnowflakesProcessorAreCarriedOver() {
+        final TestRunner table = TestRunners.newTestRunner(new PublishSnowpipeStreaming(() -> bridge));
+        table.setProperty("Pipe", "ORDERS-STREAMING");
+        table.setProperty("Transfer Strategy", "MANAGED");
+        table.migrateProperties();
+        assertEquals("ORDERS", table.getProcessContext().getAllProperties().get("Table"));
+        assertEquals("TABLE", table.getProcessContext().getAllProperties().get("Destination Type"));
+        assertFalse(table.getProcessContext().getAllProperties().containsKey("Transfer Strategy"));
+
+        final TestRunner pipe = TestRunners.newTestRunner(new PublishSnowpipeStreaming(() -> bridge));
+        pipe.setProperty("Pipe", "ORDERS_PIPE");
+        pipe.migrateProperties();
+        assertEquals("PIPE", pipe.getProcessContext().getAllProperties().get("Destination Type"));
+    }
+
+    private void enqueue(final String content, final int count) {
+        for (int i = 1; i <= count; i++) {
+            final String number = Integer.toString(i);
+            runner.enqueue(content, Map.of("start", number, "end", number, "shard", "s"));
+        }
+    }
+
+    private MockFlowFile only(final String relationship) {
+        runner.assertTransferCount(relationship, 1);
+        return runner.getFlowFilesForRelationship(relationship).getFirst();
+    }
+
+    private int succeeded() {
+        return runner.getFlowFilesForRelationship(PublishSnowpipeStreaming.SUCCESS)
+                .size();
+    }
+
+    private Set<String> transitUris() {
+        return runner.getProvenanceEvents().stream()
+                .filter(event -> event.getEventType() == ProvenanceEventType.SEND)
+                .map(ProvenanceEventRecord::getTransitUri)
+                .collect(Collectors.toSet());
+    }
+
+    private static final class Keys extends AbstractControllerService implements PrivateKeyService {
+
+        private final PrivateKey key;
+
+        private Keys(final PrivateKey key) {
+            this.key = key;
+        }
+
+        @Override
+        public PrivateKey getPrivateKey() {
+            return key;
+        }
+    }
+}
