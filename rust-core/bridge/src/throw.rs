@@ -40,13 +40,22 @@ fn throw(env: &mut Env<'_>, error: &Error) -> jni::errors::Result<()> {
     if env.exception_check() {
         return Ok(());
     }
-    let message = JString::from_str(env, error.to_string())?;
-    let exception = NativeException::new(env, error.code(), &message)?;
-    match env.throw(JThrowable::from(exception)) {
+    let thrown = match exception(env, error) {
+        Ok(exception) => env.throw(exception),
+        // Without our own class (a jar of another version) the text still arrives.
+        Err(_) if !env.exception_check() => env.throw(error.to_string()),
+        Err(_) => Ok(()),
+    };
+    match thrown {
         // How `throw` says that it has thrown.
         Err(jni::errors::Error::JavaException) => Ok(()),
         other => other,
     }
+}
+
+fn exception<'local>(env: &mut Env<'local>, error: &Error) -> jni::errors::Result<JThrowable<'local>> {
+    let message = JString::from_str(env, error.to_string())?;
+    Ok(NativeException::new(env, error.code(), &message)?.into())
 }
 
 /// The text of a panic, also of a formatted one.
