@@ -177,7 +177,7 @@ final class Publication {
             case WAITING, IN_FLIGHT -> {
                 return upload.moveTo(state);
             }
-            case WANT_DATA -> send(upload);
+            case WANT_DATA -> sendOrLearnWhyNot(upload);
             case RETRY -> {
                 log.debug("{} is begun again: {}", upload.flowFile(), outcome.message());
                 giveBack(upload);
@@ -186,6 +186,22 @@ final class Publication {
         }
         upload.moveTo(state);
         return true;
+    }
+
+    private void sendOrLearnWhyNot(final Upload upload) throws IOException {
+        try {
+            send(upload);
+        } catch (final NativeException e) {
+            final Outcome outcome = sink.advance(upload.id(), 0);
+            if (outcome.stateOf().isTerminal()) {
+                step(upload, outcome);
+            } else if (e.errorCode().isRetryable()) {
+                log.info("{} is begun again: {}", upload.flowFile(), e.getMessage());
+                giveBack(upload);
+            } else {
+                throw e;
+            }
+        }
     }
 
     private void send(final Upload upload) throws IOException {

@@ -245,9 +245,9 @@ final class SnowpipeProperties {
     static final PropertyDescriptor ENDPOINT = new PropertyDescriptor.Builder()
             .name("Snowflake Endpoint Override URL")
             .description(
-                    "Address used instead of https://ACCOUNT.snowflakecomputing.com, for private networks and tests.")
+                    "Address used instead of https://ACCOUNT.snowflakecomputing.com, for private networks and tests; https only.")
             .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
-            .addValidator(Validators.OPTIONAL_URL)
+            .addValidator(Validators.OPTIONAL_HTTPS_URL)
             .build();
 
     static final PropertyDescriptor CA_FILE = new PropertyDescriptor.Builder()

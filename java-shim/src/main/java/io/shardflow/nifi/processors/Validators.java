@@ -16,7 +16,9 @@ import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.format.DateTimeFormatter;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.regex.Pattern;
@@ -51,7 +53,10 @@ final class Validators {
             : Optional.of("must be a region such as us-west-2, ap-southeast-1 or eu-west-1"));
 
     /** An {@code http} or {@code https} address, or nothing. */
-    static final Validator OPTIONAL_URL = optional(Validators::checkUrl);
+    static final Validator OPTIONAL_URL = optional(value -> checkUrl(value, Set.of("http", "https")));
+
+    /** An {@code https} address, or nothing. */
+    static final Validator OPTIONAL_HTTPS_URL = optional(value -> checkUrl(value, Set.of("https")));
 
     /** A PEM private key, or nothing. */
     static final Validator OPTIONAL_PRIVATE_KEY = optional(value -> value.contains("PRIVATE KEY-----")
@@ -117,11 +122,12 @@ final class Validators {
         });
     }
 
-    private static Optional<String> checkUrl(final String value) {
+    private static Optional<String> checkUrl(final String value, final Set<String> schemes) {
         try {
             final URI uri = new URI(value.trim());
-            final boolean http = "http".equalsIgnoreCase(uri.getScheme()) || "https".equalsIgnoreCase(uri.getScheme());
-            if (http && uri.getHost() != null) {
+            if (uri.getHost() != null
+                    && uri.getScheme() != null
+                    && schemes.contains(uri.getScheme().toLowerCase(Locale.ROOT))) {
                 return Optional.empty();
             }
         } catch (final URISyntaxException e) {

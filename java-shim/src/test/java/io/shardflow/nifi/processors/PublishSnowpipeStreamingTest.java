@@ -254,7 +254,7 @@ class PublishSnowpipeStreamingTest {
 
     @Test
     void refusedContentGoesBackToTheQueueAndLeavesTheOthersAlone() {
-        sink.writeFailure = new NativeException(ErrorCode.CONFLICT.code(), "channel invalidated");
+        sink.writeFailure = new NativeException(ErrorCode.INTERNAL.code(), "not expected now");
         sink.script = upload -> "1".equals(upload.get("Offset Token Start"))
                 ? List.of(State.WANT_DATA, State.IN_FLIGHT)
                 : List.of(State.COMMITTED);
@@ -264,6 +264,30 @@ class PublishSnowpipeStreamingTest {
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
         assertEquals(1, runner.getQueueSize().getObjectCount());
         assertEquals(1, runner.getLogger().getErrorMessages().size());
+        assertEquals(List.of(1L), sink.abandoned);
+    }
+
+    @Test
+    void contentThatFindsNoRoomIsNoError() {
+        sink.writeFailure = new NativeException(ErrorCode.THROTTLED.code(), "no room");
+        sink.script = upload -> List.of(State.WANT_DATA);
+        enqueue(ROWS, 1);
+        runner.run(1);
+
+        assertEquals(1, runner.getQueueSize().getObjectCount());
+        assertTrue(runner.getLogger().getErrorMessages().isEmpty());
+        assertTrue(runner.getLogger().getWarnMessages().isEmpty());
+    }
+
+    @Test
+    void refusedContentOfAnUploadThatHasEndedFollowsItsEnd() {
+        sink.writeFailure = new NativeException(ErrorCode.INTERNAL.code(), "not expected now");
+        sink.message = "table was dropped";
+        sink.script = upload -> List.of(State.WANT_DATA, State.FAILED);
+        enqueue(ROWS, 1);
+        runner.run(1);
+
+        only("failure").assertAttributeEquals(Attributes.MESSAGE, "table was dropped");
     }
 
     @Test
