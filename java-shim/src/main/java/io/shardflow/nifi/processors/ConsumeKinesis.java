@@ -16,7 +16,9 @@ import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.PartHeader;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -138,6 +140,10 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     private static final long POLL_MILLIS = 250;
     private static final long CLOSE_MILLIS = 5_000;
 
+    // In an order that stays, on the screen and in the NAR's documentation.
+    private static final Set<Relationship> RELATIONSHIPS =
+            Collections.unmodifiableSet(new LinkedHashSet<>(List.of(SUCCESS, PARSE_FAILURE)));
+
     private final Supplier<Bridge> bridges;
     private final Buffers buffers = new Buffers();
     private final LogPump logPump = new LogPump();
@@ -161,7 +167,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
 
     @Override
     public Set<Relationship> getRelationships() {
-        return Set.of(SUCCESS, PARSE_FAILURE);
+        return RELATIONSHIPS;
     }
 
     @Override

@@ -12,6 +12,8 @@ import io.shardflow.nifi.bridge.Bridge;
 import io.shardflow.nifi.bridge.LogPump;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.SnowpipeSink;
+import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -96,6 +98,10 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
 
     private static final long CLOSE_MILLIS = 4_000;
 
+    // In an order that stays, on the screen and in the NAR's documentation.
+    private static final Set<Relationship> RELATIONSHIPS =
+            Collections.unmodifiableSet(new LinkedHashSet<>(List.of(SUCCESS, FAILURE, INVALID, EMPTY)));
+
     private final Supplier<Bridge> bridges;
     private final LogPump logPump = new LogPump();
 
@@ -118,7 +124,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
 
     @Override
     public Set<Relationship> getRelationships() {
-        return Set.of(SUCCESS, FAILURE, INVALID, EMPTY);
+        return RELATIONSHIPS;
     }
 
     @Override
