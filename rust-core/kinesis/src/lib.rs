@@ -2,16 +2,39 @@
 //! through leases in a DynamoDB table.
 
 mod api;
+mod aws;
+mod backoff;
 mod batch;
 mod budget;
+mod checkpoint;
+mod clock;
 mod config;
+mod coordinator;
+mod core;
+mod draft;
+mod dynamo;
+mod emit;
 mod error;
+mod exchange;
+mod flow;
+mod holding;
+mod item;
+mod listing;
 mod messages;
+mod pace;
 mod plan;
+mod poll;
 mod position;
+mod prepare;
+mod renew;
+mod shape;
+mod shard;
 mod source;
+mod status;
 mod store;
+mod tasks;
 mod trouble;
+mod update;
 mod verify;
 
 pub use batch::{Batch, Part};
