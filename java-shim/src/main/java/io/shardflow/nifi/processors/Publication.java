@@ -58,10 +58,10 @@ final class Publication {
     /** Does what can be done now; waits a moment, at most, when that is nothing. */
     void trigger(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         boolean progress = take(context, sessionFactory);
-        progress |= sweep(context);
+        progress |= sweep(context, sessionFactory);
         if (progress) {
             uploads.moved();
-        } else if (uploads.isEmpty() || !awaitOldest(context)) {
+        } else if (uploads.isEmpty() || !awaitOldest(context, sessionFactory)) {
             context.yield();
         }
     }
@@ -130,21 +130,21 @@ final class Publication {
         }
     }
 
-    private boolean sweep(final ProcessContext context) {
+    private boolean sweep(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         boolean progress = false;
         for (final Upload upload : uploads.all()) {
             if (upload.claim()) {
-                progress |= advance(context, upload, 0);
+                progress |= advance(context, sessionFactory, upload, 0);
             }
         }
         return progress;
     }
 
     /** Waits on the oldest upload that no other thread is busy with; false when there is none. */
-    private boolean awaitOldest(final ProcessContext context) {
+    private boolean awaitOldest(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         for (final Upload upload : uploads.all()) {
             if (upload.claim()) {
-                if (advance(context, upload, IDLE_WAIT_MILLIS)) {
+                if (advance(context, sessionFactory, upload, IDLE_WAIT_MILLIS)) {
                     uploads.moved();
                 }
                 return true;
@@ -154,9 +154,19 @@ final class Publication {
     }
 
     /** Moves a claimed upload one step on; whatever goes wrong with it must not keep the others from their turn. */
-    private boolean advance(final ProcessContext context, final Upload upload, final long waitMillis) {
+    private boolean advance(
+            final ProcessContext context,
+            final ProcessSessionFactory sessionFactory,
+            final Upload upload,
+            final long waitMillis) {
         try {
-            return step(upload, sink.advance(upload.id(), waitMillis));
+            final Outcome outcome = sink.advance(upload.id(), waitMillis);
+            if (outcome.stateOf() != Outcome.State.WANT_DATA) {
+                return step(upload, outcome);
+            }
+            upload.moveTo(Outcome.State.WANT_DATA);
+            sendOrLearnWhyNot(upload, sessionFactory);
+            return true;
         } catch (final TerminatedTaskException e) {
             giveBack(upload);
             throw e;
@@ -171,13 +181,12 @@ final class Publication {
     }
 
     /** Does what the outcome asks for; true when anything moved. */
-    private boolean step(final Upload upload, final Outcome outcome) throws IOException {
+    private boolean step(final Upload upload, final Outcome outcome) {
         final Outcome.State state = outcome.stateOf();
         switch (state) {
-            case WAITING, IN_FLIGHT -> {
+            case WAITING, WANT_DATA, IN_FLIGHT -> {
                 return upload.moveTo(state);
             }
-            case WANT_DATA -> sendOrLearnWhyNot(upload);
             case RETRY -> {
                 log.debug("{} is begun again: {}", upload.flowFile(), outcome.message());
                 giveBack(upload);
@@ -188,9 +197,11 @@ final class Publication {
         return true;
     }
 
-    private void sendOrLearnWhyNot(final Upload upload) throws IOException {
+    private void sendOrLearnWhyNot(final Upload upload, final ProcessSessionFactory sessionFactory) throws IOException {
         try {
             send(upload);
+            upload.moveTo(Outcome.State.IN_FLIGHT);
+            upload.renewSession(sessionFactory.createSession());
         } catch (final NativeException e) {
             final Outcome outcome = sink.advance(upload.id(), 0);
             if (outcome.stateOf().isTerminal()) {
@@ -280,7 +291,7 @@ final class Publication {
                     return;
                 }
             }
-        } catch (final RuntimeException | IOException e) {
+        } catch (final RuntimeException e) {
             log.debug("{} goes back to its queue", upload.flowFile(), e);
             giveBack(upload);
         }

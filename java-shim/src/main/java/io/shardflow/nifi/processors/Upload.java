@@ -9,6 +9,7 @@
 package io.shardflow.nifi.processors;
 
 import io.shardflow.nifi.bridge.Outcome;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.processor.ProcessSession;
@@ -20,11 +21,11 @@ import org.apache.nifi.processor.ProcessSession;
 final class Upload {
 
     private final long id;
-    private final ProcessSession session;
     private final FlowFile flowFile;
     private final long startNanos = System.nanoTime();
     private final AtomicBoolean claimed = new AtomicBoolean();
 
+    private ProcessSession session;
     private Outcome.State state = Outcome.State.WAITING;
     private boolean ended;
 
@@ -40,6 +41,17 @@ final class Upload {
 
     ProcessSession session() {
         return session;
+    }
+
+    /**
+     * Goes on in a fresh session and ends the present one: NiFi's sessions keep the file of the content that was read
+     * last open until they end, and thousands of uploads may be under way.
+     */
+    void renewSession(final ProcessSession fresh) {
+        final ProcessSession former = session;
+        former.migrate(fresh, List.of(flowFile));
+        session = fresh;
+        former.commitAsync();
     }
 
     FlowFile flowFile() {

@@ -68,7 +68,7 @@ class PublishSnowpipeStreamingTest {
     @Test
     void contentIsHandedOverWhenWantedAndSuccessFollowsTheCommit() throws IOException {
         enqueue(ROWS, 1);
-        runner.run(3, false, true);
+        runner.run(2, false, true);
         assertEquals(ROWS, sink.written.get(1L).toString(StandardCharsets.UTF_8));
         runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
         assertFalse(runner.isQueueEmpty() && sink.finished.isEmpty());
