@@ -106,6 +106,7 @@ public final class NativeLibrary {
         };
     }
 
+    @SuppressWarnings("restricted")
     private static void link() throws IOException {
         final Optional<String> file = setting(FILE_PROPERTY, FILE_VARIABLE);
         if (file.isPresent()) {
@@ -120,6 +121,7 @@ public final class NativeLibrary {
         }
     }
 
+    @SuppressWarnings("restricted")
     private static void linkCopy(final UnsatisfiedLinkError reason) throws IOException {
         final String fileName = System.mapLibraryName(name());
         final Path original = unpacked(fileName);

@@ -10,7 +10,9 @@ package io.shardflow.nifi.processors;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.apache.nifi.components.PropertyDescriptor;
+import org.apache.nifi.components.PropertyValue;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.processor.ProcessContext;
 
@@ -39,7 +41,7 @@ final class Destination {
 
     /** The announcement of one FlowFile. */
     static Map<String, String> of(final ProcessContext context, final FlowFile flowFile) {
-        final Map<String, String> values = of(context, flowFile.getAttributes());
+        final Map<String, String> values = of(context, value -> value.evaluateAttributeExpressions(flowFile));
         values.put(SIZE, Long.toString(flowFile.getSize()));
         final String records = flowFile.getAttribute(RECORD_COUNT_ATTRIBUTE);
         if (records != null) {
@@ -48,8 +50,13 @@ final class Destination {
         return values;
     }
 
-    /** Values for a set of attributes; what is blank, or does not apply to the kind of destination, is left out. */
+    /** What can be said without a FlowFile, from attributes that a user gave for a verification. */
     static Map<String, String> of(final ProcessContext context, final Map<String, String> attributes) {
+        return of(context, value -> value.evaluateAttributeExpressions(attributes));
+    }
+
+    /** What is blank, or does not apply to the kind of destination, is left out. */
+    private static Map<String, String> of(final ProcessContext context, final UnaryOperator<PropertyValue> evaluation) {
         final boolean table = SnowpipeProperties.TO_TABLE
                 .getValue()
                 .equals(context.getProperty(SnowpipeProperties.DESTINATION_TYPE).getValue());
@@ -59,9 +66,8 @@ final class Destination {
             if (descriptor == other) {
                 continue;
             }
-            final String value = context.getProperty(descriptor)
-                    .evaluateAttributeExpressions(attributes)
-                    .getValue();
+            final String value =
+                    evaluation.apply(context.getProperty(descriptor)).getValue();
             if (value != null && !value.isBlank()) {
                 values.put(name(descriptor), value.trim());
             }
