@@ -1,0 +1,298 @@
+//! Host and token of the streaming calls: found once, shared by all channels, renewed before they expire.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::{Client, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::account::Account;
+use super::jwt::{self, Subject};
+use super::key::SigningKey;
+use super::{answer, client};
+use crate::config::{Authentication, KeyPair, SinkConfig};
+use crate::error::ConfigError;
+use crate::machine::{Fault, FaultClass};
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Assumed for a scoped token that does not tell: the shortest life reported.
+const UNKNOWN_LIFE_SECONDS: u64 = 600;
+/// A scoped token is renewed this long before it expires.
+const EARLY_SECONDS: u64 = 60;
+/// A difference to the service's clock below this is ignored.
+const CLOCK_TOLERANCE_SECONDS: i64 = 20;
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// Where and as whom streaming calls go.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// `https://host[:port]` of the ingest service, without a path.
+    pub(crate) base: Url,
+    /// Bearer token.
+    pub(crate) token: SecretString,
+}
+
+/// Obtains and keeps a [`Session`].
+#[derive(Debug)]
+pub(crate) struct Login {
+    client: Client,
+    control: Url,
+    /// Whether the control host is an override, whose port the ingest host shares.
+    overridden: bool,
+    subject: Subject,
+    key: SigningKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Seconds that the service's clock is ahead of ours.
+    clock_offset: i64,
+    login_token: Option<(SecretString, u64)>,
+    ingest_host: Option<String>,
+    scoped: Option<(SecretString, u64)>,
+}
+
+impl Login {
+    /// Prepares a login; no call is made.
+    ///
+    /// # Errors
+    /// Names the property (account or key) that cannot be used.
+    pub(crate) fn new(config: &SinkConfig, client: Client) -> Result<Self, ConfigError> {
+        let Authentication::KeyPair(identity) = &config.authentication;
+        let key = SigningKey::load(&identity.private_key, identity.password.as_ref())
+            .map_err(|reason| ConfigError::new("Private Key", reason))?;
+        let account = account(config, identity)?;
+        let control = match &config.endpoint_override {
+            Some(url) => url.clone(),
+            None => Url::parse(&format!("https://{}", account.host))
+                .map_err(|error| ConfigError::new("Account", format!("\"{}\": {error}", identity.account)))?,
+        };
+        let subject =
+            Subject { account: account.claim, user: identity.user.clone(), role: identity.role.clone() };
+        let overridden = config.endpoint_override.is_some();
+        Ok(Self { client, control, overridden, subject, key, state: Mutex::default() })
+    }
+
+    /// Host that the account answers on, for messages.
+    pub(crate) fn control_host(&self) -> &str {
+        self.control.host_str().unwrap_or_default()
+    }
+
+    /// Fingerprint of the key, as `DESCRIBE USER` shows it.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.key.fingerprint
+    }
+
+    /// The session to use for a call now; asks the service only for what is missing or about to expire.
+    ///
+    /// # Errors
+    /// A fault whose detail names host, account, user and remedy.
+    pub(crate) async fn session(&self) -> Result<Session, Fault> {
+        let mut state = self.state.lock().await;
+        let host = match &state.ingest_host {
+            Some(host) => host.clone(),
+            None => self.find_host(&mut state).await?,
+        };
+        let token = match &state.scoped {
+            Some((token, until)) if self.now(&state) < *until => token.clone(),
+            _ => self.exchange(&mut state, &host).await?,
+        };
+        Ok(Session { base: self.ingest_base(&host)?, token })
+    }
+
+    /// Forgets the token of a call that was answered 401, unless it was renewed meanwhile.
+    pub(crate) async fn refused(&self, session: &Session) {
+        let mut state = self.state.lock().await;
+        let same = state
+            .scoped
+            .as_ref()
+            .is_some_and(|(token, _)| token.expose_secret() == session.token.expose_secret());
+        if same {
+            state.scoped = None;
+            state.login_token = None;
+        }
+    }
+
+    /// Forgets host and token when they are still those of `session`: the pipe moved.
+    pub(crate) async fn moved(&self, session: &Session) {
+        let mut state = self.state.lock().await;
+        if state.ingest_host.as_deref() == session.base.host_str() {
+            state.ingest_host = None;
+            state.scoped = None;
+        }
+    }
+
+    async fn find_host(&self, state: &mut State) -> Result<String, Fault> {
+        let body = self.ask(state, |token| {
+            let url = join(&self.control, "v2/streaming/hostname");
+            self.client.get(url).bearer_auth(token)
+        });
+        let host = answer::text(&body.await?, &["hostname", "host"])
+            .ok_or_else(|| self.odd_answer("the ingest host"))?
+            .replace('_', "-")
+            .to_ascii_lowercase();
+        state.ingest_host = Some(host.clone());
+        Ok(host)
+    }
+
+    async fn exchange(&self, state: &mut State, host: &str) -> Result<SecretString, Fault> {
+        let form = [("grant_type", GRANT), ("scope", host)];
+        let body = self.ask(state, |token| {
+            self.client.post(join(&self.control, "oauth/token")).bearer_auth(token).form(&form)
+        });
+        let token = answer::text(&body.await?, &["token", "access_token"])
+            .ok_or_else(|| self.odd_answer("an access token"))?;
+        let now = self.now(state);
+        let until = jwt::expiry(&token).unwrap_or(now + UNKNOWN_LIFE_SECONDS);
+        let token = SecretString::from(token);
+        state.scoped = Some((token.clone(), until.saturating_sub(EARLY_SECONDS).max(now + 1)));
+        Ok(token)
+    }
+
+    /// One call with the login token. When it is refused and the clocks differ, the service's clock is used and the call
+    /// made once more.
+    async fn ask(
+        &self,
+        state: &mut State,
+        request: impl Fn(&str) -> reqwest::RequestBuilder,
+    ) -> Result<String, Fault> {
+        let mut corrected = false;
+        loop {
+            let token = self.login_token(state)?;
+            let response = request(token.expose_secret())
+                .header("Accept", "application/json")
+                .header("X-Snowflake-Authorization-Token-Type", "KEYPAIR_JWT")
+                .timeout(CALL_TIMEOUT)
+                .send()
+                .await
+                .map_err(|error| self.transport(&error))?;
+            if response.status().is_success() {
+                return response.text().await.map_err(|error| self.transport(&error));
+            }
+            let offset = clock_offset(&response);
+            if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                state.login_token = None;
+                if !corrected && (offset - state.clock_offset).abs() > CLOCK_TOLERANCE_SECONDS {
+                    (state.clock_offset, corrected) = (offset, true);
+                    continue;
+                }
+            }
+            return Err(self.refusal(response, offset).await);
+        }
+    }
+
+    fn login_token(&self, state: &mut State) -> Result<SecretString, Fault> {
+        let now = self.now(state);
+        if let Some((token, until)) = &state.login_token
+            && now < *until
+        {
+            return Ok(token.clone());
+        }
+        let token = self.subject.sign(&self.key, now).map_err(|detail| Fault {
+            class: FaultClass::Auth,
+            detail,
+            retry_after: None,
+        })?;
+        let token = SecretString::from(token);
+        state.login_token = Some((token.clone(), now + jwt::LIFE_SECONDS - jwt::RENEW_BEFORE_SECONDS));
+        Ok(token)
+    }
+
+    async fn refusal(&self, response: Response, offset: i64) -> Fault {
+        let status = response.status();
+        let body = response.text().await.unwrap_or_default();
+        let host = self.control_host();
+        let (account, user) = (&self.subject.account, &self.subject.user);
+        let reason = reason(&body);
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            let role = self.subject.role.as_deref().map_or(String::new(), |role| format!(", role {role}"));
+            let clock = if offset.abs() > CLOCK_TOLERANCE_SECONDS {
+                format!(" This machine's clock is {} s off.", offset.abs())
+            } else {
+                String::new()
+            };
+            let detail = format!(
+                "Snowflake refused the login of user {user}{role} on account {account} at {host} (HTTP {}{reason}). Check \
+                 account, user and role, and that RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} is {}.{clock}",
+                status.as_u16(),
+                self.key.fingerprint
+            );
+            return Fault { class: FaultClass::Auth, detail, retry_after: None };
+        }
+        let class = match status {
+            StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled,
+            StatusCode::NOT_FOUND | StatusCode::GONE => FaultClass::Missing,
+            _ => FaultClass::Transient,
+        };
+        let detail = format!(
+            "Snowflake did not accept the login at {host} (HTTP {}{reason}); check the account identifier {account}",
+            status.as_u16()
+        );
+        Fault { class, detail, retry_after: None }
+    }
+
+    fn transport(&self, error: &reqwest::Error) -> Fault {
+        let detail = client::describe(self.control_host(), error);
+        Fault { class: FaultClass::Transient, detail, retry_after: None }
+    }
+
+    fn odd_answer(&self, what: &str) -> Fault {
+        let detail = format!(
+            "{} answered something else than {what}; check that the account identifier or the endpoint override leads to \
+             Snowflake",
+            self.control_host()
+        );
+        Fault { class: FaultClass::Transient, detail, retry_after: None }
+    }
+
+    fn ingest_base(&self, host: &str) -> Result<Url, Fault> {
+        let port = if self.overridden { self.control.port() } else { None };
+        let text = port.map_or_else(|| format!("https://{host}"), |port| format!("https://{host}:{port}"));
+        Url::parse(&text).map_err(|_| self.odd_answer("the ingest host"))
+    }
+
+    /// The service's time in seconds since the epoch, as far as it is known.
+    fn now(&self, state: &State) -> u64 {
+        let local = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        local.saturating_add_signed(state.clock_offset)
+    }
+}
+
+fn account(config: &SinkConfig, identity: &KeyPair) -> Result<Account, ConfigError> {
+    Account::parse(&identity.account, config.connection).ok_or_else(|| {
+        ConfigError::new(
+            "Account",
+            format!("\"{}\" is not an account identifier; use <organization>-<account>", identity.account),
+        )
+    })
+}
+
+/// `base` with its path replaced.
+fn join(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(path);
+    url.set_query(None);
+    url
+}
+
+/// Seconds that the clock of who answered is ahead of ours; 0 when it does not tell.
+fn clock_offset(response: &Response) -> i64 {
+    let date = response.headers().get("date").and_then(|value| value.to_str().ok());
+    let Some(theirs) = date.and_then(|text| httpdate::parse_http_date(text).ok()) else { return 0 };
+    match theirs.duration_since(SystemTime::now()) {
+        Ok(ahead) => i64::try_from(ahead.as_secs()).unwrap_or(0),
+        Err(behind) => -i64::try_from(behind.duration().as_secs()).unwrap_or(0),
+    }
+}
+
+/// Code and message of an error body, in the forms the service is known to send; empty for anything else.
+fn reason(body: &str) -> String {
+    let Ok(serde_json::Value::Object(map)) = serde_json::from_str(body) else { return String::new() };
+    let text = |name: &str| map.get(name).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+    let code = text("code").or_else(|| text("error_code")).unwrap_or_default();
+    let message = text("message").or_else(|| text("error")).unwrap_or_default();
+    let joined = [code, message].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    if joined.is_empty() { joined } else { format!(": {joined}") }
+}
