@@ -1,14 +1,28 @@
 //! What a source hands out: batches of parts, settled as a whole.
 
+use crate::budget::Permit;
 use bytes::Bytes;
 
 /// Parts that are committed or rolled back together.
-#[derive(Debug)]
 pub struct Batch {
     /// Names the batch in [`crate::Source::settle`]; never used twice by one source.
     pub id: u64,
     /// All of one shard, in the order of the shard.
     pub parts: Vec<Part>,
+    /// The memory is given back to the budget when the last owner lets the batch go.
+    _permits: Vec<Permit>,
+}
+
+impl Batch {
+    pub(crate) fn new(id: u64, parts: Vec<Part>, permits: Vec<Permit>) -> Self {
+        Self { id, parts, _permits: permits }
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("id", &self.id).field("parts", &self.parts).finish_non_exhaustive()
+    }
 }
 
 /// Content and attributes of one FlowFile.

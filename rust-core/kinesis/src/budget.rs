@@ -95,6 +95,11 @@ impl Permit {
         Permit { budget: self.budget.clone(), units }
     }
 
+    /// A share of nothing on the same account.
+    pub(crate) fn split_nothing(&self) -> Permit {
+        Permit { budget: self.budget.clone(), units: 0 }
+    }
+
     /// Adds `other` to this share.
     pub(crate) fn merge(&mut self, mut other: Permit) {
         self.units += std::mem::take(&mut other.units);

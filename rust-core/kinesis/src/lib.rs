@@ -6,6 +6,7 @@ mod aws;
 mod backoff;
 mod batch;
 mod budget;
+pub mod cbor;
 mod checkpoint;
 mod clock;
 mod config;

@@ -64,9 +64,7 @@ pub(crate) enum Start {
     TrimHorizon,
     /// At this epoch millisecond.
     AtTimestamp(i64),
-    /// Behind this record.
-    After(SequenceNumber),
-    /// At this record, of which some sub-records are done.
+    /// At this record, which is done in whole or in part; see [`Done::drop_through`].
     At(SequenceNumber),
 }
 
@@ -84,13 +82,20 @@ impl Done {
     pub(crate) fn whole(position: Position) -> Self {
         Self { position, within_record: false }
     }
+
+    /// Positions up to this one are left out when the shard is opened at the record again.
+    pub(crate) fn drop_through(&self) -> Position {
+        // The number of sub-records may be unknown: Apache NiFi's own processor stores sequence numbers only.
+        let sub = if self.within_record { self.position.sub_sequence } else { u64::MAX };
+        Position::new(self.position.sequence.clone(), sub)
+    }
 }
 
-/// Where to open the shard.
+/// Where to open the shard. A shard with a position is opened *at* the record and not behind it: when the first record
+/// that comes back is another one, the position has left the retention time, which must not go unnoticed.
 pub(crate) fn start(done: Option<&Done>, anchor: Anchor) -> Start {
     match (done, anchor) {
-        (Some(d), _) if d.within_record => Start::At(d.position.sequence.clone()),
-        (Some(d), _) => Start::After(d.position.sequence.clone()),
+        (Some(d), _) => Start::At(d.position.sequence.clone()),
         (None, Anchor::TrimHorizon) => Start::TrimHorizon,
         // LATEST was resolved when it was decided; asking the service for LATEST again would skip what came since.
         (None, Anchor::AtTimestamp(ms) | Anchor::Latest(ms)) => Start::AtTimestamp(ms),
@@ -125,9 +130,10 @@ mod tests {
     #[test]
     fn a_position_wins_over_the_anchor() {
         let done = Done::whole(position("42", 3));
-        assert_eq!(start(Some(&done), Anchor::Latest(7)), Start::After(SequenceNumber::new("42").unwrap()));
+        assert_eq!(start(Some(&done), Anchor::Latest(7)), Start::At(SequenceNumber::new("42").unwrap()));
+        assert!(position("42", 900) < done.drop_through() && done.drop_through() < position("43", 0));
         let done = Done { within_record: true, ..done };
-        assert_eq!(start(Some(&done), Anchor::TrimHorizon), Start::At(SequenceNumber::new("42").unwrap()));
+        assert_eq!(done.drop_through(), position("42", 3));
     }
 
     #[test]

@@ -1,24 +1,68 @@
 //! The face of the crate: one source reads one stream for one processor on one node.
 
 use crate::batch::Batch;
-use crate::config::SourceConfig;
+use crate::checkpoint::{self, Saved};
+use crate::clock::Clock;
+use crate::config::{ConsumerType, SourceConfig};
+use crate::coordinator;
+use crate::core::{Core, World, within};
 use crate::error::SourceError;
-use crate::messages::{Message, Messages};
+use crate::flow::Settled;
+use crate::messages::{Level, Message, Messages};
+use crate::renew;
+use crate::shard::Shard;
+use crate::status;
+use crate::tasks::Tasks;
+use crate::trouble::Service;
 use crate::verify::Finding;
+use futures::StreamExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Releases under way at once while closing.
+const CONCURRENT: usize = 64;
 
 /// Reads the shards this node holds leases for, and hands out batches.
 pub struct Source {
-    messages: Arc<Messages>,
+    core: Arc<Core>,
 }
 
 impl Source {
     /// Starts all tasks and returns at once; what is slow (table creation, listing, leases) goes on behind.
     #[must_use]
     pub fn start(config: SourceConfig, runtime: &tokio::runtime::Handle) -> Source {
-        let _ = (config, runtime);
-        Source { messages: Arc::new(Messages::default()) }
+        let clients = Arc::new(crate::aws::Clients::new(config.clone()));
+        let world = World {
+            stream: Arc::new(crate::aws::Stream::new(clients.clone())),
+            store: Arc::new(crate::dynamo::Table::new(clients)),
+            clock: Clock::system(),
+        };
+        Self::start_in(config, world, runtime)
+    }
+
+    /// As [`Source::start`], in any world.
+    pub(crate) fn start_in(config: SourceConfig, world: World, runtime: &tokio::runtime::Handle) -> Source {
+        let messages = Arc::new(Messages::default());
+        let tasks = Tasks::new(runtime.clone(), messages.clone());
+        let core = Arc::new(Core::new(config, world, messages, tasks, CancellationToken::new()));
+        if core.config.consumer_type == ConsumerType::EnhancedFanOut {
+            core.messages.once(
+                Level::Error,
+                "Consumer Type ENHANCED_FAN_OUT is not available yet; nothing is read. Choose SHARED_THROUGHPUT.",
+            );
+            return Self { core };
+        }
+        let spawn = |name: &str, make: fn(Arc<Core>) -> futures::future::BoxFuture<'static, ()>| {
+            let shared = core.clone();
+            core.tasks.supervise(name, core.cancel.clone(), move || make(shared.clone()));
+        };
+        spawn("coordinator", |core| Box::pin(coordinator::run(core)));
+        spawn("lease renewal", |core| Box::pin(renew::leases(core)));
+        spawn("heartbeat", |core| Box::pin(renew::heartbeat(core)));
+        spawn("checkpoints", |core| Box::pin(checkpoint::run(core)));
+        Self { core }
     }
 
     /// The next batch; `None` when none was ready within `wait`.
@@ -26,29 +70,32 @@ impl Source {
     /// # Errors
     /// [`SourceError::Closed`] after [`Source::close`].
     pub async fn next_batch(&self, wait: Duration) -> Result<Option<Arc<Batch>>, SourceError> {
-        tokio::time::sleep(wait).await;
-        Ok(None)
+        self.core.exchange.next(wait).await
     }
 
-    /// Reports what became of a batch: `true` lets the shard's checkpoint move past it, `false` delivers it again.
+    /// Reports what became of a batch: `true` lets the shard's checkpoint move past it, `false` delivers it again
+    /// together with all later batches of the shard. A batch that was voided this way, or whose lease was lost, is
+    /// settled without effect.
     ///
     /// # Errors
     /// [`SourceError::UnknownBatch`] when the batch is not outstanding.
     pub fn settle(&self, batch: u64, committed: bool) -> Result<(), SourceError> {
-        let _ = committed;
-        Err(SourceError::UnknownBatch(batch))
+        if let Some((shard, Settled::Advanced)) = self.core.exchange.settle(batch, committed)? {
+            self.core.checkpointer.mark(&shard);
+        }
+        Ok(())
     }
 
     /// Bulletins since the last call. A trouble that lasts is repeated at most every 30 seconds.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
-        self.messages.drain()
+        self.core.messages.drain()
     }
 
     /// Shards, leases, positions, lag and budget, for people and tests.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {
-        serde_json::json!({})
+        status::json(&self.core)
     }
 
     /// Checks a configuration without consuming or changing anything.
@@ -57,11 +104,52 @@ impl Source {
     }
 
     /// No more fetches and no more batches; what was handed out can still be settled.
-    pub fn stop_fetching(&self) {}
+    pub fn stop_fetching(&self) {
+        self.core.stopped.store(true, Ordering::Release);
+        self.core.exchange.stop();
+        for shard in self.core.held() {
+            shard.drain();
+        }
+    }
 
     /// Rolls back what is unsettled, writes the last checkpoints, releases the leases. Returns within `grace`, also
     /// when the services do not answer. Idempotent.
     pub async fn close(&self, grace: Duration) {
-        let _ = grace;
+        let core = &self.core;
+        self.stop_fetching();
+        core.exchange.close();
+        if core.cancel.is_cancelled() {
+            return;
+        }
+        core.cancel.cancel();
+        let give_back = async {
+            core.tasks.ended().await;
+            let shards = futures::stream::iter(core.held());
+            shards
+                .for_each_concurrent(CONCURRENT, |shard| async move { give_back(core, &shard).await })
+                .await;
+            let retire = core.store.retire(&core.me.node);
+            let _ = within(grace, Service::DynamoDb, "UpdateItem", retire).await;
+        };
+        if tokio::time::timeout(grace, give_back).await.is_err() {
+            tracing::warn!("closed before all leases were given back; they end by themselves");
+        }
+        for shard in core.held() {
+            shard.lose();
+            core.forget(&shard);
+        }
+    }
+}
+
+/// Last checkpoint and release of one shard. Errors are left to time: the lease ends by itself.
+async fn give_back(core: &Core, shard: &Shard) {
+    while let Saved::More = checkpoint::save(core, shard).await {}
+    let _ = core.store.release(&shard.lease.holder).await;
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.core.exchange.close();
+        self.core.cancel.cancel();
     }
 }

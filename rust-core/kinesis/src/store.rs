@@ -142,8 +142,10 @@ pub(crate) struct Claim {
     pub(crate) owner: String,
     /// The lease must still be exactly this.
     pub(crate) seen: LeasePrint,
-    /// Written only where the row has none.
+    /// Beginning of the shard.
     pub(crate) anchor: Anchor,
+    /// Whether the row shall keep `anchor`, unless it has one: it has no position yet.
+    pub(crate) store_anchor: bool,
     /// Written only where the row has none.
     pub(crate) lineage: String,
     /// Creation time of the stream.

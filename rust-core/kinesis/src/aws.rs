@@ -1,0 +1,275 @@
+//! Kinesis through the AWS SDK.
+
+use crate::api::{Answer, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo};
+use crate::cbor::{KinesisProtocol, WireFormat, epoch_millis};
+use crate::clock::Clock;
+use crate::config::SourceConfig;
+use crate::position::Start;
+use crate::trouble::{Kind, Service, Trouble, from_sdk};
+use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{
+    BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents, SharedCredentialsProvider,
+    StalledStreamProtectionConfig,
+};
+use aws_sdk_kinesis::error::BoxError;
+use aws_sdk_kinesis::types::{ChildShard, Record, Shard, ShardIteratorType, StreamStatus};
+use aws_smithy_types::DateTime;
+use bytes::Bytes;
+use record::SequenceNumber;
+use secrecy::ExposeSecret;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+const CONNECT: Duration = Duration::from_secs(3);
+const ATTEMPT: Duration = Duration::from_secs(10);
+const OPERATION: Duration = Duration::from_secs(30);
+/// Shards a page of the listing.
+const SHARDS_PER_PAGE: i32 = 1_000;
+
+/// The clients of one source, made when first used.
+pub(crate) struct Clients {
+    pub(crate) config: SourceConfig,
+    made: OnceCell<Made>,
+}
+
+struct Made {
+    kinesis: aws_sdk_kinesis::Client,
+    /// For GetRecords: one attempt a call, because the reader paces and repeats.
+    reading: aws_sdk_kinesis::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Clients {
+    pub(crate) fn new(config: SourceConfig) -> Self {
+        Self { config, made: OnceCell::new() }
+    }
+
+    async fn made(&self) -> &Made {
+        self.made.get_or_init(|| make(&self.config)).await
+    }
+
+    /// DynamoDB.
+    pub(crate) async fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.made().await.dynamodb
+    }
+}
+
+async fn make(config: &SourceConfig) -> Made {
+    let region = Region::new(config.region.clone());
+    let credentials = credentials(config, region.clone()).await;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build();
+    let retries = RetryConfig::standard().with_max_attempts(3);
+    let mut kinesis = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(region.clone())
+        .timeout_config(timeouts.clone())
+        .retry_config(retries.clone())
+        // Cuts slow but healthy answers; the time-outs above bound every call anyway.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    kinesis.set_credentials_provider(credentials.clone());
+    kinesis.set_endpoint_url(config.endpoint.clone());
+    let reading = kinesis
+        .clone()
+        .retry_config(RetryConfig::disabled())
+        .protocol(KinesisProtocol::new(WireFormat::default()));
+    let mut dynamodb = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(region)
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    dynamodb.set_credentials_provider(credentials);
+    dynamodb.set_endpoint_url(config.endpoint.clone());
+    Made {
+        kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
+        reading: aws_sdk_kinesis::Client::from_conf(reading.build()),
+        dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+    }
+}
+
+async fn credentials(config: &SourceConfig, region: Region) -> Option<SharedCredentialsProvider> {
+    match &config.credentials {
+        Some(keys) => Some(SharedCredentialsProvider::new(Credentials::new(
+            keys.access_key_id.clone(),
+            keys.secret_access_key.expose_secret().to_owned(),
+            None,
+            None,
+            "properties",
+        ))),
+        None => {
+            let chain = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region);
+            chain.load().await.credentials_provider()
+        }
+    }
+}
+
+/// One stream.
+pub(crate) struct Stream {
+    clients: Arc<Clients>,
+    clock: Clock,
+}
+
+impl Stream {
+    pub(crate) fn new(clients: Arc<Clients>) -> Self {
+        Self { clients, clock: Clock::system() }
+    }
+
+    fn name(&self) -> &str {
+        &self.clients.config.stream_name
+    }
+
+    async fn describe_now(&self) -> Result<StreamInfo, Trouble> {
+        const OPERATION: &str = "DescribeStream";
+        let client = &self.clients.made().await.kinesis;
+        let served = ServedAt::default();
+        let sent = self.clock.wall_ms();
+        let request = client.describe_stream().stream_name(self.name()).limit(1);
+        let answer = request.customize().interceptor(served.clone()).send().await;
+        let answer = answer.map_err(|e| from_sdk(Service::Kinesis, OPERATION, &e))?;
+        let description = answer.stream_description().ok_or_else(|| unreadable(OPERATION))?;
+        let status = description.stream_status();
+        Ok(StreamInfo {
+            created: epoch_millis(description.stream_creation_timestamp()),
+            readable: matches!(status, StreamStatus::Active | StreamStatus::Updating),
+            status: status.as_str().to_owned(),
+            now_ms: served.estimate(sent),
+        })
+    }
+
+    async fn list_all(&self) -> Result<Vec<ShardInfo>, Trouble> {
+        let client = &self.clients.made().await.kinesis;
+        let (mut shards, mut seen, mut token) = (Vec::new(), HashSet::new(), None::<String>);
+        loop {
+            // A token stands for the name: sending both is an error.
+            let request = match token.take() {
+                None => client.list_shards().stream_name(self.name()),
+                Some(token) => client.list_shards().next_token(token),
+            };
+            let answer = request.max_results(SHARDS_PER_PAGE).send().await;
+            let answer = answer.map_err(|e| from_sdk(Service::Kinesis, "ListShards", &e))?;
+            let listed = answer.shards().iter().map(shard_info);
+            shards.extend(listed.filter(|s| seen.insert(s.id.clone())));
+            token = answer.next_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(shards);
+            }
+        }
+    }
+
+    async fn make_iterator(&self, shard: &str, start: &Start) -> Result<String, Trouble> {
+        const OPERATION: &str = "GetShardIterator";
+        let client = &self.clients.made().await.kinesis;
+        let request = client.get_shard_iterator().stream_name(self.name()).shard_id(shard);
+        let request = match start {
+            Start::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            Start::AtTimestamp(ms) => request
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from_millis(*ms)),
+            Start::At(sequence) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(sequence.as_str()),
+        };
+        let answer = request.send().await.map_err(|e| from_sdk(Service::Kinesis, OPERATION, &e))?;
+        answer.shard_iterator.ok_or_else(|| unreadable(OPERATION))
+    }
+
+    async fn fetch(&self, iterator: &str, limit: i32) -> Result<Page, Trouble> {
+        const OPERATION: &str = "GetRecords";
+        let client = &self.clients.made().await.reading;
+        let answer = client.get_records().shard_iterator(iterator).limit(limit).send().await;
+        let answer = answer.map_err(|e| from_sdk(Service::Kinesis, OPERATION, &e))?;
+        let records: Option<Vec<Fetched>> = answer.records.into_iter().map(fetched).collect();
+        Ok(Page {
+            records: records.ok_or_else(|| unreadable(OPERATION))?,
+            next_iterator: answer.next_shard_iterator,
+            millis_behind: answer.millis_behind_latest,
+            children: answer.child_shards.unwrap_or_default().into_iter().map(child_id).collect(),
+        })
+    }
+}
+
+impl StreamApi for Stream {
+    fn describe(&self) -> Answer<'_, StreamInfo> {
+        Box::pin(self.describe_now())
+    }
+
+    fn list_shards(&self) -> Answer<'_, Vec<ShardInfo>> {
+        Box::pin(self.list_all())
+    }
+
+    fn iterator<'a>(&'a self, shard: &'a str, start: &'a Start) -> Answer<'a, String> {
+        Box::pin(self.make_iterator(shard, start))
+    }
+
+    fn records<'a>(&'a self, iterator: &'a str, limit: i32) -> Answer<'a, Page> {
+        Box::pin(self.fetch(iterator, limit))
+    }
+}
+
+fn unreadable(operation: &'static str) -> Trouble {
+    Trouble::new(Service::Kinesis, operation, Kind::Other, "the answer lacks a required field")
+}
+
+fn shard_info(shard: &Shard) -> ShardInfo {
+    let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
+    ShardInfo {
+        id: ShardId::from(shard.shard_id()),
+        parents: parents.into_iter().flatten().map(ShardId::from).collect(),
+        closed: shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_some()),
+    }
+}
+
+fn child_id(child: ChildShard) -> ShardId {
+    ShardId::from(child.shard_id)
+}
+
+fn fetched(record: Record) -> Option<Fetched> {
+    Some(Fetched {
+        sequence: SequenceNumber::new(&record.sequence_number).ok()?,
+        partition_key: record.partition_key.unwrap_or_default(),
+        arrival_ms: record.approximate_arrival_timestamp.as_ref().map(epoch_millis),
+        data: Bytes::from(record.data.into_inner()),
+    })
+}
+
+/// Notes the service's clock from the `Date` header of an answer.
+#[derive(Debug, Default, Clone)]
+struct ServedAt(Arc<Mutex<Option<i64>>>);
+
+impl ServedAt {
+    /// The service's time when the request left, at `sent` by our clock. The header tells it to the second; our clock
+    /// refines it when it agrees with the header.
+    fn estimate(&self, sent: i64) -> i64 {
+        match *crate::shard::lock(&self.0) {
+            Some(second) => sent.clamp(second, second + 999),
+            None => sent,
+        }
+    }
+}
+
+impl Intercept for ServedAt {
+    fn name(&self) -> &'static str {
+        "ServedAt"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        use aws_smithy_types::date_time::Format;
+        let date = context.response().headers().get("date");
+        let time = date.and_then(|d| DateTime::from_str(d, Format::HttpDate).ok());
+        *crate::shard::lock(&self.0) = time.map(|t| epoch_millis(&t));
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! The task that brings table, stream and leases together: prepares, then refreshes every few seconds.
+//!
+//! A refresh never stops because one service fails: what is held stays held (the renewals have their own task), and
+//! what is known stays in use until something newer is known.
+
+use crate::api::StreamInfo;
+use crate::backoff::Backoff;
+use crate::core::{Core, within};
+use crate::holding;
+use crate::listing;
+use crate::messages::Level;
+use crate::plan::{Observed, View, plan};
+use crate::position::Anchor;
+use crate::prepare;
+use crate::renew;
+use crate::shard::lock;
+use crate::store::{Rows, StreamRow};
+use crate::trouble::{Kind, Service, Trouble};
+use futures::StreamExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pace of refreshes while the table is small.
+const REFRESH: Duration = Duration::from_secs(5);
+/// Pace of refreshes when a reading of the table costs more.
+const REFRESH_LARGE: Duration = Duration::from_secs(10);
+/// Rows from which on a table is not small.
+const LARGE: usize = 100;
+/// Shortest time between two refreshes.
+const REFRESH_LEAST: Duration = Duration::from_millis(250);
+/// Pace of listings when nothing asks for one.
+const LIST_EVERY: Duration = Duration::from_secs(30);
+/// Shortest time between two listings.
+const LIST_LEAST: Duration = Duration::from_secs(1);
+/// Longest time of a call while nothing runs yet, so that the first message comes soon.
+const FIRST_LIMIT: Duration = Duration::from_secs(4);
+/// Longest time of a call later on.
+const LIMIT: Duration = Duration::from_secs(15);
+/// Writes of claims under way at once.
+const CONCURRENT: usize = 16;
+
+struct Coordinator {
+    core: Arc<Core>,
+    observed: Observed,
+    listed: Option<Instant>,
+    /// Something hints that the list of shards is out of date.
+    stale: bool,
+    table_ready: bool,
+    limit: Duration,
+}
+
+/// The task.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut backoff = Backoff::default();
+    let running = lock(&core.known).running;
+    let mut me = Coordinator {
+        core: core.clone(),
+        observed: Observed::default(),
+        listed: None,
+        stale: true,
+        table_ready: false,
+        limit: if running { LIMIT } else { FIRST_LIMIT },
+    };
+    loop {
+        let began = Instant::now();
+        let wait = match me.refresh().await {
+            Ok(rows) => {
+                backoff.reset();
+                if rows > LARGE { REFRESH_LARGE } else { REFRESH }
+            }
+            Err(trouble) => {
+                core.tell(&trouble);
+                backoff.next()
+            }
+        };
+        let nudged = tokio::time::timeout(wait, core.nudge.notified()).await.is_ok();
+        me.stale |= nudged;
+        tokio::time::sleep_until(began + REFRESH_LEAST).await;
+    }
+}
+
+impl Coordinator {
+    /// One refresh; gives the number of rows read.
+    async fn refresh(&mut self) -> Result<usize, Trouble> {
+        let core = self.core.clone();
+        let stream = self.look_at_stream().await?;
+        if !self.table_ready {
+            prepare::table(&core, self.limit).await?;
+            self.table_ready = true;
+        }
+        let rows = self.rows().await?;
+        let decision = self.decision(&rows, &stream).await?;
+        if !lock(&core.known).running {
+            // Others must count us before we count our share.
+            renew::beat(&core).await?;
+        }
+        let now = Instant::now();
+        self.observed.note(&rows, &core.me, now, core.clock.wall_ms());
+        holding::reconcile(&core, &rows);
+        let plan = self.plan(&rows, &stream, now);
+        {
+            let mut known = lock(&core.known);
+            (known.nodes, known.readable, known.running) = (plan.nodes, plan.readable, true);
+        }
+        self.limit = LIMIT;
+        for shard in &plan.drain {
+            holding::drain(&core, shard);
+        }
+        let shards = lock(&core.known).shards.clone();
+        let claims = plan.acquire.iter().filter_map(|id| {
+            let info = shards.iter().find(|s| s.id == *id)?;
+            Some(holding::claim(&core, info, &rows, decision))
+        });
+        let mut writes = futures::stream::iter(claims.collect::<Vec<_>>())
+            .map(|claim| holding::acquire(&core, claim))
+            .buffer_unordered(CONCURRENT);
+        let mut result = Ok(());
+        while let Some(acquired) = writes.next().await {
+            result = result.and(acquired);
+        }
+        result.map(|()| rows.shards.len() + rows.nodes.len())
+    }
+
+    fn plan(&self, rows: &Rows, stream: &StreamInfo, now: Instant) -> crate::plan::Plan {
+        let core = &self.core;
+        let shards = lock(&core.known).shards.clone();
+        let (mut held, mut draining) = (BTreeSet::new(), BTreeSet::new());
+        for shard in core.held() {
+            let set = if shard.is_draining() { &mut draining } else { &mut held };
+            set.insert(shard.id.clone());
+        }
+        // Rows of an earlier stream of the same name say nothing about the shards of this one, except who holds them.
+        let mut current = rows.shards.clone();
+        for row in current.values_mut().filter(|r| r.created.is_some_and(|c| c != stream.created)) {
+            row.ended = false;
+        }
+        let stopped = core.stopped.load(Ordering::Acquire);
+        let mut plan = plan(&View {
+            shards: &shards,
+            rows: &current,
+            observed: &self.observed,
+            me: &core.me,
+            held: &held,
+            draining: &draining,
+            now,
+        });
+        if stopped {
+            plan.acquire.clear();
+        }
+        plan
+    }
+
+    /// Describes the stream, and lists its shards when it is time.
+    async fn look_at_stream(&mut self) -> Result<StreamInfo, Trouble> {
+        let core = self.core.clone();
+        let age = self.listed.map(|t| t.elapsed());
+        let due = age.is_none_or(|a| a >= LIST_EVERY || (self.stale && a >= LIST_LEAST));
+        let known = lock(&core.known).stream.clone();
+        if let (Some(known), false) = (&known, due) {
+            return Ok(known.clone());
+        }
+        // Listed before described: a shard that is closed in the list was closed before the time in the description.
+        let listed = tokio::time::timeout(self.limit, listing::refresh(&core)).await.unwrap_or_else(|_| {
+            Err(Trouble::timed_out(Service::Kinesis, "ListShards", self.limit.as_secs()))
+        });
+        self.listed = Some(Instant::now());
+        self.stale = false;
+        let described = within(self.limit, Service::Kinesis, "DescribeStream", core.stream.describe()).await;
+        match (listed, described, known) {
+            (Ok(_), Ok(info), known) if info.readable => {
+                self.settle_stream(&info, known.as_ref());
+                Ok(info)
+            }
+            (_, Ok(info), _) if !info.readable => Err(self.not_readable(&info)),
+            // The stream itself is gone: what its readers do is moot.
+            (_, Err(trouble), _) | (Err(trouble), ..) if trouble.kind == Kind::NotFound => {
+                self.listed = None;
+                Err(trouble)
+            }
+            // An outage of the control plane does not stop what runs.
+            (_, Err(trouble), Some(known)) | (Err(trouble), _, Some(known)) => {
+                core.tell(&trouble);
+                Ok(known)
+            }
+            (_, Err(trouble), None) | (Err(trouble), _, None) => {
+                self.listed = None;
+                Err(trouble)
+            }
+            (Ok(_), Ok(info), _) => Ok(info),
+        }
+    }
+
+    fn not_readable(&mut self, info: &StreamInfo) -> Trouble {
+        self.listed = None;
+        let text = format!("the stream is {}", info.status);
+        Trouble::new(Service::Kinesis, "DescribeStream", Kind::InUse, &text)
+    }
+
+    fn settle_stream(&mut self, info: &StreamInfo, known: Option<&StreamInfo>) {
+        let core = &self.core;
+        core.works(Service::Kinesis);
+        if known.is_some_and(|k| k.created != info.created) {
+            for shard in core.held() {
+                shard.lose();
+                core.forget(&shard);
+            }
+        }
+        lock(&core.known).stream = Some(info.clone());
+    }
+
+    async fn rows(&mut self) -> Result<Rows, Trouble> {
+        let rows = within(self.limit, Service::DynamoDb, "Query", self.core.store.rows()).await;
+        match &rows {
+            Ok(_) => self.core.works(Service::DynamoDb),
+            Err(trouble) => self.table_ready &= trouble.kind != Kind::NotFound,
+        }
+        rows
+    }
+
+    /// The beginning that is in force for this stream; decides it when nobody has.
+    async fn decision(&self, rows: &Rows, stream: &StreamInfo) -> Result<StreamRow, Trouble> {
+        let core = &self.core;
+        let wanted = match rows.stream {
+            Some(row) if row.created == stream.created => return Ok(row),
+            Some(_) => {
+                core.messages.once(
+                    Level::Warn,
+                    format!(
+                        "Stream \"{}\" was deleted and created again. Its new records are read from the oldest one \
+                         on; the stored positions of the earlier stream are discarded.",
+                        core.config.stream_name
+                    ),
+                );
+                StreamRow { anchor: Anchor::TrimHorizon, created: stream.created }
+            }
+            None => StreamRow {
+                anchor: Anchor::decide(core.config.initial_position, stream.now_ms),
+                created: stream.created,
+            },
+        };
+        let write = core.store.decide(wanted);
+        let decided = within(self.limit, Service::DynamoDb, "UpdateItem", write).await?;
+        if rows.stream.is_none() && decided == wanted && matches!(wanted.anchor, Anchor::Latest(_)) {
+            self.skip_closed(rows, wanted).await?;
+        }
+        Ok(decided)
+    }
+
+    /// Shards that were closed before "now" have nothing to read. Marking them saves every node from opening them.
+    async fn skip_closed(&self, rows: &Rows, decision: StreamRow) -> Result<(), Trouble> {
+        let core = &self.core;
+        let shards = lock(&core.known).shards.clone();
+        let closed = shards.iter().filter(|s| s.closed && !rows.shards.contains_key(&s.id));
+        let marks =
+            closed.map(|s| within(LIMIT, Service::DynamoDb, "UpdateItem", core.store.skip(&s.id, decision)));
+        let mut writes = futures::stream::iter(marks.collect::<Vec<_>>()).buffer_unordered(CONCURRENT);
+        let mut result = Ok(());
+        while let Some(marked) = writes.next().await {
+            result = result.and(marked);
+        }
+        result
+    }
+}

@@ -1,0 +1,49 @@
+//! Attributes of a FlowFile: Apache NiFi's own names first, then ours.
+
+use crate::batch::Part;
+use crate::budget::Permit;
+use crate::draft::{Content, Draft};
+use crate::shard::Shard;
+use bytes::Bytes;
+use record::ShardedNumber;
+
+const NDJSON: &str = "application/x-ndjson";
+const BINARY: &str = "application/octet-stream";
+
+/// Makes the part of a draft. `previous` is the last position of the shard that became a row before it.
+pub(crate) fn part(stream: &str, shard: &Shard, draft: Draft, previous: &ShardedNumber) -> (Part, Permit) {
+    let Draft { content, records, first, last, partition_key, arrival_ms, behind_ms, permit, .. } = draft;
+    let mut attributes: Vec<(String, String)> = Vec::with_capacity(16);
+    let mut add = |name: &str, value: String| attributes.push((name.to_owned(), value));
+    add("aws.kinesis.stream.name", stream.to_owned());
+    add("aws.kinesis.shard.id", shard.id.to_string());
+    add("aws.kinesis.partition.key", partition_key);
+    add("aws.kinesis.first.sequence.number", first.sequence.to_string());
+    add("aws.kinesis.first.subsequence.number", first.sub_sequence.to_string());
+    add("aws.kinesis.last.sequence.number", last.sequence.to_string());
+    add("aws.kinesis.last.subsequence.number", last.sub_sequence.to_string());
+    if let Some(ms) = arrival_ms {
+        add("aws.kinesis.approximate.arrival.timestamp.ms", ms.to_string());
+    }
+    if let Some(ms) = behind_ms {
+        add("kinesis.millis.behind", ms.to_string());
+    }
+    add("record.count", records.to_string());
+    add("aws.kinesis.first.sharded.sequence.number", first.sharded().to_string());
+    add("aws.kinesis.last.sharded.sequence.number", last.sharded().to_string());
+    add("aws.kinesis.previous.sharded.sequence.number", previous.to_string());
+    add("aws.kinesis.lineage.id", shard.lineage.clone());
+    let (failed, content) = match content {
+        Content::Rows(rows) => {
+            add("mime.type", NDJSON.to_owned());
+            (false, Bytes::from(rows))
+        }
+        Content::Failed { payload, reason } => {
+            add("mime.type", BINARY.to_owned());
+            add("record.error.message", reason);
+            (true, payload)
+        }
+    };
+    let transit_uri = format!("kinesis://{stream}/{}", shard.id);
+    (Part { failed, content, records, attributes, transit_uri }, permit)
+}
