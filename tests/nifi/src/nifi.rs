@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::home::NifiHome;
-use crate::instance::Instance;
+use crate::instance::{Instance, free_port};
 use crate::process::{Lifetime, Process};
 use crate::rest::RestClient;
 use crate::{Error, Result};
@@ -173,6 +173,8 @@ fn launch(home: &NifiHome, instance: &Instance, options: &NifiOptions) -> Result
     let class_path = std::env::join_paths(class_path).map_err(|_| {
         Error::Unexpected("a path of the installation contains the path separator".to_owned())
     })?;
+    // A second server of NiFi's, for its own scripts, which takes a fixed port unless it is told another.
+    let management = format!("-Dorg.apache.nifi.management.server.address=127.0.0.1:{}", free_port()?);
     let define = |name: &str, path: &str| format!("-D{name}={}", root.join(path).display());
     let mut command = Command::new(options.java_home.join("bin/java"));
     command
@@ -185,6 +187,7 @@ fn launch(home: &NifiHome, instance: &Instance, options: &NifiOptions) -> Result
         .arg(define("java.io.tmpdir", "tmp"))
         .arg(define("nifi.properties.file.path", "conf/nifi.properties"))
         .arg(define("org.apache.nifi.bootstrap.config.log.dir", "logs"))
+        .arg(management)
         .args(&options.jvm_options)
         .arg("org.apache.nifi.NiFi")
         .env("JAVA_HOME", &options.java_home)

@@ -1,0 +1,116 @@
+//! Nothing is lost and nothing is there twice, whatever dies.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use local_cloud::CutPlan;
+use nifi_harness::audit;
+use nifi_harness::producer::{Sent, bad_among, record};
+use nifi_harness::rest::wait_for;
+
+use crate::runner::{Outcome, Verdict, ensure};
+use crate::world::World;
+
+const ARRIVAL: Duration = Duration::from_secs(120);
+const STOP: Duration = Duration::from_secs(15);
+
+/// Connections to every service die at random for half a minute. Records are put past the network, so that the ledger
+/// is certain.
+pub async fn connections_cut_at_random_for_half_a_minute(world: Arc<World>) -> Outcome {
+    let seed = std::env::var("SHARDFLOW_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs()));
+    println!("  SHARDFLOW_SEED={seed}");
+    let (settings, _producer) = world.prepare("cut", 4).await?;
+    let connector = world.run_flow(&settings).await?;
+    let plan = CutPlan { seed, probability: 0.5, bytes: 0..300_000 };
+    world.cloud.plan_cuts(Some(plan));
+    let begun = Instant::now();
+    let mut ledger = Vec::new();
+    let mut outcome = Ok(());
+    while begun.elapsed() < Duration::from_secs(30) {
+        outcome = put_directly(&world, &settings.stream, &mut ledger, 100);
+        if outcome.is_err() {
+            break;
+        }
+        // Connections that live long are pooled ones: they die too.
+        world.cloud.cut_connections();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    world.cloud.plan_cuts(None);
+    outcome?;
+    let records = u64::try_from(ledger.len())?;
+    world.wait_for_rows(&settings, records - bad_among(records), ARRIVAL).await?;
+    connector.stop(STOP).await?;
+    let audit = audit::compare(&world.sql, &settings, &ledger).await?;
+    ensure!(audit.is_clean(), "seed {seed}: {audit:?}");
+    connector.remove().await?;
+    Ok(Verdict::Passed)
+}
+
+fn put_directly(
+    world: &World,
+    stream: &str,
+    ledger: &mut Vec<Sent>,
+    records: u64,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    for _ in 0..records {
+        let id = u64::try_from(ledger.len())?;
+        let (partition_key, payload, good) = record(id);
+        let before = now_ms();
+        let receipt = world.cloud.kinesis().put(stream, &partition_key, payload)?;
+        ledger.push(Sent {
+            id,
+            good,
+            partition_key,
+            shard_id: receipt.shard_id,
+            sequence_number: receipt.sequence_number,
+            put_between: (before, now_ms()),
+        });
+    }
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// SIGKILL while records are read, queued and sent.
+pub async fn killed_three_times_in_mid_flow(world: Arc<World>) -> Outcome {
+    const RECORDS: u64 = 60_000;
+    let (settings, producer) = world.prepare("killed", 2).await?;
+    let connector = world.run_flow(&settings).await?;
+    let put = tokio::spawn(async move { producer.put(0, RECORDS).await });
+    for kill in 1..=3_u64 {
+        let rows = if kill == 1 { 1000 } else { rows(&world, &settings.full_table()).await? + 2000 };
+        world.wait_for_rows(&settings, rows, ARRIVAL).await?;
+        let mut nifi = world.nifi.write().await;
+        wait_for("the running flow on disk", Duration::from_secs(20), async || {
+            let stored = nifi.stored_flow().unwrap_or_default();
+            Ok(stored.contains(&settings.stream).then_some(()))
+        })
+        .await?;
+        let before = rows_now(&world, &settings.full_table()).await?;
+        ensure!(before < RECORDS - bad_among(RECORDS), "all rows are there before kill {kill}");
+        nifi.kill().await?;
+        println!("  kill {kill} at {before} rows");
+        nifi.restart().await?;
+    }
+    let ledger = put.await??;
+    world.wait_for_rows(&settings, RECORDS - bad_among(RECORDS), ARRIVAL).await?;
+    connector.stop(STOP).await?;
+    let audit = audit::compare(&world.sql, &settings, &ledger).await?;
+    ensure!(audit.is_clean(), "{audit:?}");
+    connector.remove().await?;
+    Ok(Verdict::Passed)
+}
+
+async fn rows(world: &World, table: &str) -> nifi_harness::Result<u64> {
+    rows_now(world, table).await
+}
+
+async fn rows_now(world: &World, table: &str) -> nifi_harness::Result<u64> {
+    Ok(world.sql.query(&format!("SELECT COUNT(*) FROM {table}")).await?.number())
+}

@@ -1,0 +1,43 @@
+//! The connector in a real NiFi against the local cloud.
+//!
+//! A NiFi takes a quarter of a minute to start, so one serves all scenarios that need nothing special of it. The runner
+//! prints what Rust's own would.
+
+mod configuration;
+mod faults;
+mod flow;
+mod platforms;
+mod records;
+mod runner;
+mod world;
+
+use std::process::ExitCode;
+
+use runner::{Runner, scenario};
+use world::World;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let mut runner = Runner::new();
+    runner.add(vec![
+        scenario!(flow::the_definition_fits_the_processors),
+        scenario!(flow::both_processors_are_documented),
+        scenario!(records::every_record_arrives_once_and_verify_agrees),
+        scenario!(records::stop_and_start_lose_and_repeat_nothing),
+    ]);
+    runner.add_concurrent(vec![
+        scenario!(configuration::no_such_stream),
+        scenario!(configuration::wrong_secret),
+        scenario!(configuration::no_such_table),
+        scenario!(configuration::wrong_private_key),
+        scenario!(configuration::unreachable_hosts),
+        scenario!(configuration::hosts_that_never_answer),
+    ]);
+    runner.add(vec![
+        scenario!(faults::connections_cut_at_random_for_half_a_minute),
+        scenario!(faults::killed_three_times_in_mid_flow),
+        scenario!(platforms::java_21),
+        scenario!(platforms::newest_api_and_an_uploaded_nar),
+    ]);
+    runner.run(World::start).await
+}
