@@ -118,8 +118,8 @@ fn what_is_not_outstanding_is_not_found() {
     let sink = registry.sink(registry.open_sink(sink("https://127.0.0.1:9")).unwrap()).unwrap();
     assert_eq!(code(source.value.slice(1, 0, 0, 10)), 6);
     assert_eq!(code(source.value.slice(-1, -1, -1, 10)), 6);
-    assert_eq!(code(source.value.settle(1, true)), 6);
-    assert_eq!(code(source.value.settle(-1, true)), 1);
+    assert_eq!(code(source.settle(1, true)), 6);
+    assert_eq!(code(source.settle(-1, true)), 1);
     assert_eq!(code(sink.advance(1, Duration::ZERO)), 6);
     assert_eq!(code(sink.write(1, Some(b"{}\n"))), 6);
     assert_eq!(code(sink.write(1, None)), 6);

@@ -159,7 +159,7 @@ fn settle<'local>(
     committed: jboolean,
 ) -> Result<(), Error> {
     enter(env, &class, "settle")?;
-    registry().source(source)?.value.settle(batch, committed)
+    registry().source(source)?.settle(batch, committed)
 }
 
 fn begin<'local>(

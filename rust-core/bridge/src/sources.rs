@@ -37,13 +37,6 @@ impl OpenSource {
         let start = usize::try_from(position).unwrap_or(usize::MAX).min(content.len());
         Ok(content.slice(start..content.len().min(start.saturating_add(length))))
     }
-
-    /// Ends a batch; its bytes are let go.
-    pub(crate) fn settle(&self, batch: i64, committed: bool) -> Result<(), Error> {
-        let id = u64::try_from(batch).map_err(|_| Error::Argument(format!("{batch} is no batch")))?;
-        self.lock().remove(&id);
-        Ok(self.source.settle(id, committed)?)
-    }
 }
 
 impl Open<OpenSource> {
@@ -54,5 +47,13 @@ impl Open<OpenSource> {
             self.value.lock().insert(batch.id, Arc::clone(batch));
         }
         Ok(batch)
+    }
+
+    /// Ends a batch; its bytes are let go.
+    pub(crate) fn settle(&self, batch: i64, committed: bool) -> Result<(), Error> {
+        let id = u64::try_from(batch).map_err(|_| Error::Argument(format!("{batch} is no batch")))?;
+        let _context = self.runtime.handle().enter();
+        self.value.lock().remove(&id);
+        Ok(self.value.source.settle(id, committed)?)
     }
 }
