@@ -16,7 +16,6 @@ use aws_sdk_kinesis::config::{
 use aws_sdk_kinesis::error::BoxError;
 use aws_sdk_kinesis::types::{ChildShard, Record, Shard, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
-use bytes::Bytes;
 use record::SequenceNumber;
 use secrecy::ExposeSecret;
 use std::collections::HashSet;
@@ -40,6 +39,7 @@ struct Made {
     kinesis: aws_sdk_kinesis::Client,
     /// For GetRecords: one attempt a call, because the reader paces and repeats.
     reading: aws_sdk_kinesis::Client,
+    protocol: KinesisProtocol,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -76,10 +76,8 @@ async fn make(config: &SourceConfig) -> Made {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     kinesis.set_credentials_provider(credentials.clone());
     kinesis.set_endpoint_url(config.endpoint.clone());
-    let reading = kinesis
-        .clone()
-        .retry_config(RetryConfig::disabled())
-        .protocol(KinesisProtocol::new(WireFormat::default()));
+    let protocol = KinesisProtocol::new(WireFormat::default());
+    let reading = kinesis.clone().retry_config(RetryConfig::disabled()).protocol(protocol.clone());
     let mut dynamodb = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(region)
@@ -91,6 +89,7 @@ async fn make(config: &SourceConfig) -> Made {
     Made {
         kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
         reading: aws_sdk_kinesis::Client::from_conf(reading.build()),
+        protocol,
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
     }
 }
@@ -183,9 +182,9 @@ impl Stream {
 
     async fn fetch(&self, iterator: &str, limit: i32) -> Result<Page, Trouble> {
         const OPERATION: &str = "GetRecords";
-        let client = &self.clients.made().await.reading;
-        let answer = client.get_records().shard_iterator(iterator).limit(limit).send().await;
-        let answer = answer.map_err(|e| from_sdk(Service::Kinesis, OPERATION, &e))?;
+        let made = self.clients.made().await;
+        let call = || made.reading.get_records().shard_iterator(iterator).limit(limit).send();
+        let answer = made.protocol.call(call).await.map_err(|e| from_sdk(Service::Kinesis, OPERATION, &e))?;
         let records: Option<Vec<Fetched>> = answer.records.into_iter().map(fetched).collect();
         Ok(Page {
             records: records.ok_or_else(|| unreadable(OPERATION))?,
@@ -236,7 +235,7 @@ fn fetched(record: Record) -> Option<Fetched> {
         sequence: SequenceNumber::new(&record.sequence_number).ok()?,
         partition_key: record.partition_key.unwrap_or_default(),
         arrival_ms: record.approximate_arrival_timestamp.as_ref().map(epoch_millis),
-        data: Bytes::from(record.data.into_inner()),
+        data: record.data.into_bytes(),
     })
 }
 

@@ -41,6 +41,7 @@ impl Budget {
     }
 
     /// A share of nothing, to be merged with others.
+    #[cfg(test)]
     pub(crate) fn nothing(self: &Arc<Self>) -> Permit {
         Permit { budget: self.clone(), units: 0 }
     }
@@ -106,6 +107,7 @@ impl Permit {
     }
 
     /// Bytes held.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.units * UNIT
     }

@@ -91,8 +91,11 @@ impl Coordinator {
             prepare::table(&core, self.limit).await?;
             self.table_ready = true;
         }
-        let rows = self.rows().await?;
+        let mut rows = self.rows().await?;
         let decision = self.decision(&rows, &stream).await?;
+        if rows.stream != Some(decision) {
+            rows = self.rows().await?;
+        }
         if !lock(&core.known).running {
             // Others must count us before we count our share.
             renew::beat(&core).await?;

@@ -37,6 +37,7 @@ pub(crate) struct Known {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) records: AtomicU64,
+    /// Payload bytes read.
     pub(crate) bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
     pub(crate) throttled: AtomicU64,

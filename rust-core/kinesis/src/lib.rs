@@ -17,6 +17,8 @@ mod dynamo;
 mod emit;
 mod error;
 mod exchange;
+#[cfg(test)]
+mod fake;
 mod flow;
 mod holding;
 mod item;
@@ -37,6 +39,9 @@ mod tasks;
 mod trouble;
 mod update;
 mod verify;
+
+#[cfg(test)]
+mod scenarios;
 
 pub use batch::{Batch, Part};
 pub use config::{

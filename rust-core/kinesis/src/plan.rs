@@ -1,7 +1,7 @@
 //! Who reads what: a pure function from the table and the shard list to the leases to take and to give back.
 //!
 //! Fair share: readable shards, open and closed ones apart, are divided by rank among the live nodes, so that counts
-//! differ by at most one. A shard becomes readable when its listed parents have ended. A lease is free when it has no
+//! differ by at most one and no lease moves without need. A shard becomes readable when its listed parents have ended. A lease is free when it has no
 //! owner, or when its owner showed no sign of life for a whole lease by our own monotonic clock; wall clocks of
 //! different machines are never compared.
 
@@ -149,12 +149,13 @@ struct Class {
     /// Ours in the table, or our predecessor's: taken whatever the share.
     owed: Vec<ShardId>,
     free: Vec<ShardId>,
+    /// Leases a node has in the table.
+    counts: HashMap<String, usize>,
 }
 
 /// The plan for one reading of the table.
 pub(crate) fn plan(view: &View<'_>) -> Plan {
     let nodes = view.observed.live_nodes(view.me, view.now);
-    let rank = nodes.iter().position(|n| *n == view.me.node).unwrap_or(0);
     let listed: BTreeMap<&str, &ShardInfo> = view.shards.iter().map(|s| (&*s.id, s)).collect();
     let (mut open, mut closed) = (Class::default(), Class::default());
     for shard in listed.values() {
@@ -166,6 +167,7 @@ pub(crate) fn plan(view: &View<'_>) -> Plan {
     }
     let mut plan = Plan { nodes: nodes.len(), readable: open.total + closed.total, ..Plan::default() };
     for class in [open, closed] {
+        let rank = rank(&class, &nodes, &view.me.node);
         settle(class, nodes.len(), rank, &mut plan);
     }
     plan
@@ -183,6 +185,11 @@ fn blocked(view: &View<'_>, listed: &BTreeMap<&str, &ShardInfo>, shard: &ShardIn
 fn sort_in(view: &View<'_>, shard: &ShardInfo, class: &mut Class) {
     class.total += 1;
     let id = shard.id.clone();
+    if let Some(owner) = view.rows.get(&id).and_then(|r| r.owner.as_deref()) {
+        // Ours are `<node>/<run>`; Apache NiFi's own are the node.
+        let node = owner.rsplit_once('/').map_or(owner, |(node, _)| node);
+        *class.counts.entry(node.to_owned()).or_default() += 1;
+    }
     if view.draining.contains(&id) {
         return;
     }
@@ -202,6 +209,13 @@ fn sort_in(view: &View<'_>, shard: &ShardInfo, class: &mut Class) {
         Some(_) if view.observed.expired(&id, view.now) => class.free.push(id),
         Some(_) => {}
     }
+}
+
+/// Nodes that have more come first, so that what does not divide evenly stays where it is.
+fn rank(class: &Class, nodes: &[String], me: &str) -> usize {
+    let have = |node: &str| class.counts.get(node).copied().unwrap_or(0);
+    let mine = have(me);
+    nodes.iter().filter(|n| have(n) > mine || (have(n) == mine && n.as_str() < me)).count()
 }
 
 /// Shards of a class for the node of this rank.

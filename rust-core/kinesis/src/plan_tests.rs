@@ -201,6 +201,16 @@ fn every_node_gets_its_share() {
     assert_eq!(balance(2, 0, 5, 4), [1, 1, 0, 0, 0]);
 }
 
+#[test]
+fn the_odd_one_stays_where_it_is() {
+    let me = me("b");
+    let mut world = World::new(vec![shard("s0", false, &[])]);
+    world.rows.shards.insert("s0".into(), owned("b/1", 1));
+    world.held.insert("s0".into());
+    world.beat("a", 1_000_000);
+    assert_eq!(world.at(0, &me), Plan { nodes: 2, readable: 1, ..Plan::default() });
+}
+
 proptest! {
     #[test]
     fn counts_differ_by_at_most_one_and_nothing_is_left(open in 0usize..60, nodes in 1usize..9) {

@@ -131,6 +131,7 @@ impl<'a> Reader<'a> {
         let bytes = page.bytes();
         permit.resize(bytes);
         self.last_page = Some(bytes);
+        self.core.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let behind = page.millis_behind.unwrap_or(0);
         self.shard.set_behind(behind);
         self.pace.answered(sent, bytes, page.records.len(), behind > 0);

@@ -128,7 +128,9 @@ impl Work<'_> {
             if self.drafts.last().is_some_and(|d| d.records == 0) {
                 self.drafts.pop();
             }
-            self.begin(position, Content::Failed { payload: data, reason: reject.to_string() });
+            // A copy: a slice would keep the whole answer of the service in memory.
+            let payload = Bytes::copy_from_slice(&data);
+            self.begin(position, Content::Failed { payload, reason: reject.to_string() });
             self.open = false;
         }
         if let Some(draft) = self.drafts.last_mut() {

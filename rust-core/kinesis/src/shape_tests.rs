@@ -1,1 +1,158 @@
+use super::*;
+use crate::budget::Budget;
+use crate::config::OutputStrategy;
+use record::SequenceNumber;
 
+fn shaper(full: usize) -> Shaper {
+    Shaper {
+        stream: "orders".into(),
+        shard: "s0".into(),
+        output: OutputStrategy::UseValue,
+        format: ArrivalFormat::Iso,
+        full,
+    }
+}
+
+fn fetched(n: u64, data: impl Into<Bytes>) -> Fetched {
+    Fetched {
+        sequence: SequenceNumber::new(n.to_string()).unwrap(),
+        partition_key: format!("key-{n}"),
+        arrival_ms: Some(n.try_into().unwrap()),
+        data: data.into(),
+    }
+}
+
+async fn shape(full: usize, records: Vec<Fetched>, drop_through: Option<&Position>) -> Shaped {
+    let budget = Budget::new(1 << 20);
+    let permit = budget.acquire(1_000).await;
+    let shaped = shaper(full).shape(records, Some(7), None, drop_through, permit).await;
+    let held: usize = shaped.drafts.iter().map(|d| d.permit.bytes()).sum();
+    assert_eq!(budget.used(), held);
+    assert!(held >= shaped.drafts.iter().map(|d| d.content.footprint()).sum());
+    shaped
+}
+
+fn view(shaped: &Shaped) -> Vec<(bool, u64, String, String, bool)> {
+    let draft = |d: &Draft| {
+        let (first, last) = (d.first.sharded().to_string(), d.last.sharded().to_string());
+        let cut = |t: String| format!("{}.{}", &t[..t.len() - 20], t[t.len() - 1..].to_owned());
+        (d.is_rows(), d.records, cut(first), cut(last), d.whole)
+    };
+    shaped.drafts.iter().map(draft).collect()
+}
+
+fn seen(rows: bool, records: u64, first: &str, last: &str, whole: bool) -> (bool, u64, String, String, bool) {
+    (rows, records, first.into(), last.into(), whole)
+}
+
+/// An aggregate out of payloads, written by hand from the format's description.
+fn aggregate(payloads: &[&str]) -> Bytes {
+    fn field(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+        out.push(tag);
+        let mut length = bytes.len();
+        while length >= 128 {
+            out.push((length % 128) as u8 | 128);
+            length /= 128;
+        }
+        out.push(length as u8);
+        out.extend_from_slice(bytes);
+    }
+    let mut message = Vec::new();
+    field(0x0A, b"inner", &mut message);
+    for payload in payloads {
+        let mut record = vec![0x08, 0x00];
+        field(0x1A, payload.as_bytes(), &mut record);
+        field(0x1A, &record, &mut message);
+    }
+    let digest = <md5::Md5 as md5::Digest>::digest(&message);
+    [&[0xF3, 0x89, 0x9A, 0xC2], message.as_slice(), digest.as_slice()].concat().into()
+}
+
+#[tokio::test]
+async fn failures_are_alone_and_in_order() {
+    let records = vec![
+        fetched(1, "{\"a\":1}"),
+        fetched(2, ""),
+        fetched(3, "[]"),
+        fetched(4, "{\"a\":2}"),
+        fetched(5, "{\"a\":3}"),
+        fetched(6, "{} {}"),
+    ];
+    let shaped = shape(1_000, records, None).await;
+    assert_eq!(
+        view(&shaped),
+        [
+            seen(true, 1, "1.0", "1.0", true),
+            seen(false, 1, "2.0", "2.0", true),
+            seen(false, 1, "3.0", "3.0", true),
+            seen(true, 2, "4.0", "5.0", true),
+            seen(false, 1, "6.0", "6.0", true),
+        ]
+    );
+    let Content::Rows(rows) = &shaped.drafts[3].content else { panic!() };
+    assert_eq!(rows, b"{\"a\":2}\n{\"a\":3}\n");
+    assert_eq!((shaped.drafts[3].partition_key.as_str(), shaped.drafts[3].arrival_ms), ("key-5", Some(5)));
+    assert_eq!((shaped.silent, shaped.read.map(|p| p.sequence.to_string())), (None, Some("6".into())));
+}
+
+#[tokio::test]
+async fn aggregates_are_taken_apart_and_stay_together() {
+    let records =
+        vec![fetched(1, aggregate(&["{\"a\":1}", "{\"a\":2}"])), fetched(2, aggregate(&["{}", "x", "{}"]))];
+    let shaped = shape(1, records.clone(), None).await;
+    assert_eq!(
+        view(&shaped),
+        [
+            seen(true, 2, "1.0", "1.1", true),
+            seen(true, 1, "2.0", "2.0", false),
+            seen(false, 1, "2.1", "2.1", false),
+            seen(true, 1, "2.2", "2.2", true),
+        ]
+    );
+    assert_eq!(shaped.drafts[0].partition_key, "inner");
+    let drop_through = Position::new(SequenceNumber::new("2").unwrap(), 1);
+    let rest = shape(1, records, Some(&drop_through)).await;
+    assert_eq!(view(&rest), [seen(true, 1, "2.2", "2.2", true)]);
+}
+
+#[tokio::test]
+async fn an_aggregate_of_nothing_moves_the_position() {
+    let shaped = shape(1, vec![fetched(1, "{}"), fetched(2, aggregate(&[]))], None).await;
+    assert_eq!(shaped.drafts.len(), 1);
+    assert_eq!(shaped.silent.unwrap().sequence.as_str(), "2");
+    let shaped = shape(1, vec![fetched(2, aggregate(&[]))], None).await;
+    assert!(shaped.drafts.is_empty());
+    assert_eq!(shaped.silent.unwrap().sequence.as_str(), "2");
+}
+
+#[tokio::test]
+async fn rows_are_added_to_what_waits() {
+    let budget = Budget::new(1 << 20);
+    let shaper = shaper(1_000);
+    let permit = budget.acquire(100).await;
+    let first = shaper.shape(vec![fetched(1, "{}")], None, None, None, permit).await;
+    let tail = first.drafts.into_iter().next();
+    let permit = budget.acquire(100).await;
+    let second = shaper.shape(vec![fetched(2, "{}"), fetched(3, "{}")], None, tail, None, permit).await;
+    assert_eq!(view(&second), [seen(true, 3, "1.0", "3.0", true)]);
+    let held: usize = second.drafts.iter().map(|d| d.permit.bytes()).sum();
+    assert_eq!(budget.used(), held);
+    drop(second);
+    assert_eq!(budget.used(), 0);
+}
+
+#[tokio::test]
+async fn output_strategies() {
+    let mut shaper = shaper(1_000);
+    let mut texts = Vec::new();
+    for output in [OutputStrategy::UseValue, OutputStrategy::InjectMetadata, OutputStrategy::UseWrapper] {
+        shaper.output = output;
+        let permit = Budget::new(1_000).acquire(1).await;
+        let shaped = shaper.shape(vec![fetched(9, "{\"a\":1}")], None, None, None, permit).await;
+        let Content::Rows(rows) = &shaped.drafts[0].content else { panic!() };
+        texts.push(String::from_utf8(rows.clone()).unwrap());
+    }
+    assert_eq!(texts[0], "{\"a\":1}\n");
+    assert!(texts[1].starts_with("{\"a\":1,\"kinesisMetadata\":{\"stream\":\"orders\""), "{}", texts[1]);
+    assert!(texts[2].starts_with("{\"kinesisMetadata\":{") && texts[2].ends_with(",\"value\":{\"a\":1}}\n"));
+}

@@ -33,6 +33,7 @@ pub(crate) fn json(core: &Core) -> Value {
             "outstanding": core.exchange.outstanding(),
         },
         "records": counters.records.load(Ordering::Relaxed),
+        "bytes": counters.bytes.load(Ordering::Relaxed),
         "calls": counters.calls.load(Ordering::Relaxed),
         "throttled": counters.throttled.load(Ordering::Relaxed),
         "rewinds": counters.rewinds.load(Ordering::Relaxed),

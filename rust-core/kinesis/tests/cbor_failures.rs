@@ -1,4 +1,5 @@
 //! Errors out of CBOR bodies, retries, and the switch to JSON for servers without CBOR.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cbor_support;
 
@@ -129,6 +130,17 @@ async fn a_body_that_ends_early_is_never_a_short_page() {
         let server = Server::start(move |_, _| reply(200, CBOR, part.clone())).await;
         let (client, _) = client(&server, WireFormat::Cbor);
         assert!(get(&client).await.is_err(), "the first {end} bytes were believed");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_json_without_records_is_not_the_end_of_a_shard() {
+    for format in [WireFormat::Cbor, WireFormat::Json] {
+        for body in ["{}", "", r#"{"NextShardIterator":"n"}"#] {
+            let server = Server::start(move |_, _| reply(200, JSON, body)).await;
+            let (client, _) = client(&server, format);
+            assert!(get(&client).await.is_err(), "{format:?} believed {body:?}");
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! SubscribeToShard: requests in the format that is asked for, events in the format that comes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cbor_support;
 

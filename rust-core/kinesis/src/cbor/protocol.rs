@@ -94,6 +94,16 @@ fn operation(cfg: &ConfigBag) -> Option<Operation> {
     cfg.load::<Metadata>().and_then(|metadata| Operation::named(metadata.name()))
 }
 
+/// A JSON answer to GetRecords without the member `Records`. The SDK would read it as a page without records and
+/// without a next iterator, which is how a shard ends.
+fn lacks_records(response: &Response, cfg: &ConfigBag) -> bool {
+    const NAME: &[u8] = b"\"Records\"";
+    let body = response.body().bytes().unwrap_or_default();
+    let asked = operation(cfg) == Some(Operation::GetRecords) && response.status().is_success();
+    // Found within the first few hundred bytes of every real page.
+    asked && !body.windows(NAME.len()).any(|window| window == NAME)
+}
+
 impl ClientProtocolInner for KinesisProtocol {
     type Request = Request;
     type Response = Response;
@@ -124,6 +134,7 @@ impl ClientProtocolInner for KinesisProtocol {
         cfg: &'a ConfigBag,
     ) -> Result<Box<dyn ShapeDeserializer + 'a>, SerdeError> {
         match self.judge(response, cfg) {
+            Encoding::Json if lacks_records(response, cfg) => Err(SerdeError::missing_member("Records")),
             Encoding::Json => self.shared.json.deserialize_response(response, schema, cfg),
             Encoding::Other => Err(SerdeError::invalid_input("an answer that is neither CBOR nor JSON")),
             Encoding::Cbor | Encoding::Empty => {

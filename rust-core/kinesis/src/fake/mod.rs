@@ -1,0 +1,91 @@
+//! Kinesis and DynamoDB in memory, with named misbehaviours, for tests in paused time.
+
+mod rig;
+mod stream;
+mod table;
+
+pub(crate) use rig::{Node, Rig, numbers, until};
+use stream::FakeStream;
+use table::FakeStore;
+
+use crate::shard::lock;
+use crate::trouble::{Kind, Service, Trouble};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What happens to calls of one client.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// No call is answered any more.
+    cut: bool,
+    /// The next calls of an operation, each with what befalls it.
+    next: HashMap<&'static str, Vec<Fault>>,
+    /// All calls of an operation.
+    always: HashMap<&'static str, Fault>,
+}
+
+/// What befalls a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Answered with an error, nothing done.
+    Fail(Kind),
+    /// Done, and then the answer is lost.
+    ApplyThenCut,
+    /// The client panics.
+    Panic,
+    /// Never answered.
+    Hang,
+}
+
+/// Shared by a test and the client it plagues.
+#[derive(Clone, Default)]
+pub(crate) struct FaultPlan(Arc<Mutex<Faults>>);
+
+impl FaultPlan {
+    pub(crate) fn next(&self, operation: &'static str, fault: Fault) {
+        lock(&self.0).next.entry(operation).or_default().push(fault);
+    }
+
+    pub(crate) fn always(&self, operation: &'static str, fault: Option<Fault>) {
+        let mut faults = lock(&self.0);
+        match fault {
+            Some(fault) => faults.always.insert(operation, fault),
+            None => faults.always.remove(operation),
+        };
+    }
+
+    /// From now on no call is answered, or all are again.
+    pub(crate) fn cut(&self, cut: bool) {
+        lock(&self.0).cut = cut;
+    }
+
+    fn of(&self, operation: &'static str) -> Option<Fault> {
+        let mut faults = lock(&self.0);
+        if faults.cut {
+            return Some(Fault::Hang);
+        }
+        let next = faults.next.get_mut(operation).filter(|n| !n.is_empty()).map(|n| n.remove(0));
+        next.or_else(|| faults.always.get(operation).copied())
+    }
+
+    /// Plays the plan around `work`.
+    async fn around<T>(
+        &self,
+        service: Service,
+        operation: &'static str,
+        work: impl FnOnce() -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match self.of(operation) {
+            None => work(),
+            Some(Fault::Fail(kind)) => Err(Trouble::new(service, operation, kind, "injected")),
+            Some(Fault::ApplyThenCut) => {
+                let _ = work();
+                Err(Trouble::new(service, operation, Kind::Unreachable, "connection cut"))
+            }
+            Some(Fault::Panic) => panic!("injected into {operation}"),
+            Some(Fault::Hang) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The checkpoint table in memory. What its conditions mean is tested against DynamoDB's own grammar in
+//! `tests/local_cloud.rs`.
+
+use super::FaultPlan;
+use crate::api::{Answer, ShardId};
+use crate::plan::LEASE;
+use crate::shard::lock;
+use crate::store::{Checkpoint, Claim, Holder, LeaseStore, NodeRow, Rows, ShardRow, StreamRow, TableState};
+use crate::trouble::{Kind, Service, Trouble};
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+struct Data {
+    rows: Rows,
+    exists: bool,
+    foreign: Option<TableState>,
+    /// Stored positions of every shard in the order of writing.
+    history: Vec<(ShardId, String)>,
+}
+
+/// One node's client of the table; clones of the table share the rows, each with faults of its own.
+#[derive(Clone, Default)]
+pub(crate) struct FakeStore {
+    data: Arc<Mutex<Data>>,
+    pub(crate) faults: FaultPlan,
+}
+
+impl FakeStore {
+    /// Another node's client of the same table.
+    pub(crate) fn for_node(&self) -> Self {
+        Self { data: self.data.clone(), faults: FaultPlan::default() }
+    }
+
+    pub(crate) fn rows_now(&self) -> Rows {
+        lock(&self.data).rows.clone()
+    }
+
+    pub(crate) fn shard(&self, shard: &str) -> ShardRow {
+        lock(&self.data).rows.shards.get(shard).cloned().unwrap_or_default()
+    }
+
+    /// Changes rows as another program would.
+    pub(crate) fn edit(&self, change: impl FnOnce(&mut Rows)) {
+        let mut data = lock(&self.data);
+        data.exists = true;
+        change(&mut data.rows);
+    }
+
+    /// The table is of another layout.
+    pub(crate) fn set_foreign(&self, state: TableState) {
+        lock(&self.data).foreign = Some(state);
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        lock(&self.data).exists
+    }
+
+    /// Stored positions of a shard in the order of writing.
+    pub(crate) fn history(&self, shard: &str) -> Vec<String> {
+        let data = lock(&self.data);
+        data.history.iter().filter(|(s, _)| &**s == shard).map(|(_, p)| p.clone()).collect()
+    }
+
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut Data) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let data = self.data.clone();
+        self.faults
+            .around(Service::DynamoDb, operation, move || {
+                let mut data = lock(&data);
+                if !data.exists && !matches!(operation, "table" | "create") {
+                    return Err(Trouble::new(Service::DynamoDb, operation, Kind::NotFound, "no table"));
+                }
+                work(&mut data)
+            })
+            .await
+    }
+}
+
+fn holds(row: Option<&ShardRow>, holder: &Holder) -> bool {
+    row.is_some_and(|r| r.owner.as_deref() == Some(holder.owner.as_str()) && r.counter == Some(holder.epoch))
+}
+
+fn lease_end(now_ms: i64) -> i64 {
+    now_ms + i64::try_from(LEASE.as_millis()).unwrap()
+}
+
+fn claimed(data: &mut Data, claim: &Claim, now_ms: i64) -> Option<ShardRow> {
+    let old = data.rows.shards.get(&claim.shard).cloned().unwrap_or_default();
+    if old.print() != claim.seen {
+        return None;
+    }
+    let mut row = if claim.reset {
+        ShardRow { counter: old.counter, renewals: old.renewals, ..ShardRow::default() }
+    } else {
+        old
+    };
+    row.owner = Some(claim.owner.clone());
+    row.expiry = Some(lease_end(now_ms));
+    row.counter = Some(row.counter.unwrap_or(0) + 1);
+    if claim.store_anchor {
+        row.anchor.get_or_insert(claim.anchor);
+    }
+    row.lineage.get_or_insert(claim.lineage.clone());
+    row.created.get_or_insert(claim.created);
+    if let Some(padded) = &claim.repair {
+        row.padded = Some(padded.clone());
+    }
+    data.rows.shards.insert(claim.shard.clone(), row.clone());
+    Some(row)
+}
+
+fn checkpointed(data: &mut Data, holder: &Holder, checkpoint: &Checkpoint, now_ms: i64) -> bool {
+    let Some(row) = data.rows.shards.get_mut(&holder.shard) else { return false };
+    if !holds(Some(row), holder) {
+        return false;
+    }
+    if let Some(done) = &checkpoint.done {
+        let padded = done.position.padded();
+        if row.padded.as_ref().is_some_and(|p| *p > padded) {
+            return false;
+        }
+        row.sequence = Some(done.position.sequence.clone());
+        row.sub_sequence = done.within_record.then_some(done.position.sub_sequence);
+        row.padded = Some(padded.clone());
+        data.history.push((holder.shard.clone(), padded));
+    }
+    row.last_row = Some(checkpoint.last_row.clone());
+    row.ended |= checkpoint.ended;
+    row.expiry = Some(lease_end(now_ms));
+    row.renewals = Some(row.renewals.unwrap_or(0) + 1);
+    true
+}
+
+impl LeaseStore for FakeStore {
+    fn table(&self) -> Answer<'_, TableState> {
+        Box::pin(self.call("table", |data| {
+            let state = if data.exists { TableState::Ready } else { TableState::Missing };
+            Ok(data.foreign.clone().unwrap_or(state))
+        }))
+    }
+
+    fn create(&self) -> Answer<'_, ()> {
+        Box::pin(self.call("create", |data| {
+            data.exists = true;
+            Ok(())
+        }))
+    }
+
+    fn rows(&self) -> Answer<'_, Rows> {
+        Box::pin(self.call("rows", |data| Ok(data.rows.clone())))
+    }
+
+    fn row<'a>(&'a self, shard: &'a str) -> Answer<'a, Option<ShardRow>> {
+        Box::pin(self.call("row", move |data| Ok(data.rows.shards.get(shard).cloned())))
+    }
+
+    fn decide(&self, decision: StreamRow) -> Answer<'_, StreamRow> {
+        Box::pin(self.call("decide", move |data| {
+            let same = data.rows.stream.filter(|s| s.created == decision.created);
+            Ok(*data.rows.stream.insert(same.unwrap_or(decision)))
+        }))
+    }
+
+    fn skip<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()> {
+        Box::pin(self.call("skip", move |data| {
+            data.rows.shards.entry(shard.into()).or_insert_with(|| ShardRow {
+                ended: true,
+                skipped: true,
+                anchor: Some(decision.anchor),
+                created: Some(decision.created),
+                ..ShardRow::default()
+            });
+            Ok(())
+        }))
+    }
+
+    fn beat<'a>(&'a self, node: &'a str, now_ms: i64) -> Answer<'a, ()> {
+        Box::pin(self.call("beat", move |data| {
+            data.rows.nodes.insert(node.to_owned(), NodeRow { heartbeat: Some(now_ms) });
+            Ok(())
+        }))
+    }
+
+    fn retire<'a>(&'a self, node: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.call("retire", move |data| {
+            data.rows.nodes.insert(node.to_owned(), NodeRow { heartbeat: None });
+            Ok(())
+        }))
+    }
+
+    fn acquire<'a>(&'a self, claim: &'a Claim, now_ms: i64) -> Answer<'a, Option<ShardRow>> {
+        Box::pin(self.call("acquire", move |data| Ok(claimed(data, claim, now_ms))))
+    }
+
+    fn renew<'a>(&'a self, holder: &'a Holder, now_ms: i64) -> Answer<'a, bool> {
+        Box::pin(self.call("renew", move |data| {
+            let Some(row) = data.rows.shards.get_mut(&holder.shard) else { return Ok(false) };
+            let ours = holds(Some(row), holder);
+            if ours {
+                row.expiry = Some(lease_end(now_ms));
+                row.renewals = Some(row.renewals.unwrap_or(0) + 1);
+            }
+            Ok(ours)
+        }))
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        holder: &'a Holder,
+        checkpoint: &'a Checkpoint,
+        now_ms: i64,
+    ) -> Answer<'a, bool> {
+        Box::pin(self.call("checkpoint", move |data| Ok(checkpointed(data, holder, checkpoint, now_ms))))
+    }
+
+    fn release<'a>(&'a self, holder: &'a Holder) -> Answer<'a, bool> {
+        Box::pin(self.call("release", move |data| {
+            let Some(row) = data.rows.shards.get_mut(&holder.shard) else { return Ok(false) };
+            let ours = holds(Some(row), holder);
+            if ours {
+                (row.owner, row.expiry) = (None, None);
+            }
+            Ok(ours)
+        }))
+    }
+}

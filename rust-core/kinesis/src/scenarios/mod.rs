@@ -1,0 +1,13 @@
+//! Whole sources on a stream and a table in memory, in paused time.
+
+mod leases;
+mod positions;
+mod troubles;
+
+use std::time::Duration;
+
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+
+pub(crate) const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
