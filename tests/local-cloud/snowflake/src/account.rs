@@ -13,8 +13,9 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::locks::lock;
 use crate::options::Options;
+use crate::sql::SqlError;
 use crate::store::Store;
-use crate::streaming::{Committer, Registry};
+use crate::streaming::{Committer, Key, Registry};
 use crate::values::Moment;
 
 /// Rows of a table so far.
@@ -41,7 +42,7 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn new(options: Options, keys: Vec<PublicKey>) -> rusqlite::Result<Self> {
-        let store = Store::open(options.state.as_deref(), |_| Ok(()))?;
+        let store = Store::open(options.state.as_deref(), crate::sql::register)?;
         let mut catalog = Catalog::new();
         bootstrap(&mut catalog, &options, keys);
         let owner = Session { user: options.user.clone(), role: options.role.clone() };
@@ -87,6 +88,70 @@ impl Account {
             *lock(&self.catalog) = Arc::new(changed);
         }
         Ok(result)
+    }
+
+    /// Runs a statement that changes definitions, or rows together with them, in one transaction.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&Connection, &mut Catalog) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let connection = self.store.writer();
+        let transaction = connection.unchecked_transaction()?;
+        let mut catalog = (*self.catalog()).clone();
+        let result = work(&transaction, &mut catalog)?;
+        transaction.commit()?;
+        self.drop_orphans(&catalog);
+        *lock(&self.catalog) = Arc::new(catalog);
+        Ok(result)
+    }
+
+    /// Removes channels whose pipe is gone, or is another one of the same name.
+    fn drop_orphans(&self, catalog: &Catalog) {
+        for channel in self.channels.all() {
+            let same = catalog.resolve_pipe(&channel.key.pipe).is_some_and(|(_, table, custom)| {
+                channel.table_id == table.id && channel.generation == custom.map_or(table.id, |pipe| pipe.id)
+            });
+            if !same {
+                self.channels.remove(&channel);
+            }
+        }
+    }
+
+    /// Marks a channel invalid; whether there is such a channel.
+    pub(crate) fn invalidate_channel(&self, pipe: &Path, name: &str, code: &str) -> bool {
+        let channel = self.channels.get(&Key::new(pipe.clone(), name));
+        channel.map(|channel| channel.state().invalidate(code)).is_some()
+    }
+
+    /// Number of a commit made by a statement; must be called within [`Account::change`].
+    pub(crate) fn statement_commit(&self, connection: &Connection) -> rusqlite::Result<i64> {
+        let id = self.next_commit.fetch_add(1, Ordering::Relaxed);
+        let at = Moment::stored(Utc::now().naive_utc());
+        connection.prepare_cached("INSERT INTO _commits VALUES (?, ?)")?.execute((id, at))?;
+        Ok(id)
+    }
+
+    /// Number of the next commit.
+    pub(crate) fn upcoming_commit(&self) -> i64 {
+        self.next_commit.load(Ordering::Relaxed)
+    }
+
+    /// A table, or its error table, was emptied.
+    pub(crate) fn truncated(&self, table: i64, errors: bool) {
+        let mut counts = lock(&self.counts);
+        let counts = counts.entry(table).or_default();
+        if errors {
+            counts.error_rows = 0;
+        } else {
+            counts.rows = 0;
+        }
+    }
+
+    /// Rows that a statement added (or removed, when negative).
+    pub(crate) fn counted_by_statement(&self, table: i64, rows: i64) {
+        let mut counts = lock(&self.counts);
+        let counts = counts.entry(table).or_default();
+        counts.rows = counts.rows.saturating_add_signed(rows);
     }
 
     pub(crate) fn count_rows(&self, table: i64, inserted: u64, errors: u64, now_ms: i64) {

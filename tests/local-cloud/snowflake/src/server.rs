@@ -1,17 +1,20 @@
 //! The public handle of an account.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use chrono::Utc;
 
 use crate::account::Account;
 use crate::auth::{PublicKey, Refused, Session, verify_key_pair};
+use crate::catalog::Path;
 use crate::faults::Faults;
+use crate::http::Results;
 use crate::journal::Journal;
+use crate::locks::lock;
 use crate::options::Options;
 use crate::snapshot::{self, Snapshot};
-use crate::sql::{ResultSet, SqlError};
+use crate::sql::{self, ResultSet, SqlError, SqlSession};
 use crate::streaming::Committer;
 
 /// A server that could not start.
@@ -29,6 +32,9 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct Snowflake {
     account: Arc<Account>,
+    /// Database and schema in use by [`Snowflake::sql`].
+    session: Arc<Mutex<SqlSession>>,
+    results: Arc<Results>,
 }
 
 impl Snowflake {
@@ -44,7 +50,13 @@ impl Snowflake {
         let keys = keys
             .map(|(index, pem)| PublicKey::parse(pem).ok_or(StartError::PublicKey(index)))
             .collect::<Result<_, _>>()?;
-        Ok(Snowflake { account: Arc::new(Account::new(options, keys)?) })
+        let session = SqlSession::new(&options.user, &options.role);
+        let account = Account::new(options, keys)?;
+        Ok(Snowflake {
+            account: Arc::new(account),
+            session: Arc::new(Mutex::new(session)),
+            results: Arc::default(),
+        })
     }
 
     /// The HTTP face: Snowpipe Streaming, token exchange and SQL API. For the account host and the ingest host alike.
@@ -53,6 +65,7 @@ impl Snowflake {
     }
 
     /// Runs SQL statements, separated by semicolons, as the options' role; the last one's result. Blocks the thread.
+    /// `USE DATABASE` and `USE SCHEMA` stay in force for later calls.
     ///
     /// # Errors
     /// Whatever Snowflake would answer, with its code.
@@ -65,8 +78,12 @@ impl Snowflake {
     /// # Errors
     /// Whatever Snowflake would answer, with its code.
     pub fn sql_as(&self, role: &str, text: &str) -> Result<ResultSet, SqlError> {
-        let _ = role;
-        Err(SqlError::unsupported(text))
+        let mut session = lock(&self.session).clone();
+        session.role = crate::names::resolve(role);
+        let result = sql::run(&self.account, &mut session, text);
+        session.role.clone_from(&self.options().role);
+        *lock(&self.session) = session;
+        result.map(ResultSet::from)
     }
 
     /// Tables and channels as they are now.
@@ -112,20 +129,18 @@ impl Snowflake {
     /// Marks a channel invalid with `code`, as `SYSTEM$STREAMING_CHANNEL_INVALIDATE` does: its uncommitted rows are
     /// lost and it must be opened again. The pipe is written as in SQL. Tells whether there is such a channel.
     pub fn invalidate_channel(&self, pipe: &str, channel: &str, code: &str) -> bool {
-        let parts = crate::names::split(pipe);
-        let channels = self.account.channels.all();
-        let found = channels.iter().find(|other| {
-            let pipe = &other.key.pipe;
-            parts == [pipe.database.as_str(), &pipe.schema, &pipe.name]
-                && other.name.eq_ignore_ascii_case(channel)
-        });
-        found.map(|channel| channel.state().invalidate(code)).is_some()
+        let [database, schema, name] = crate::names::split(pipe).try_into().unwrap_or_default();
+        self.account.invalidate_channel(&Path { database, schema, name }, channel, code)
     }
 
     /// What is wrong with the order of committed appends, channel by channel: with decimal offset tokens each append
     /// must begin after the end of the one before it. Empty when all is well.
     pub fn violations(&self) -> Vec<String> {
         snapshot::violations(&self.account)
+    }
+
+    pub(crate) fn results(&self) -> &Results {
+        &self.results
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::auth::PublicKey;
 use crate::names::{self, DEFAULT_PIPE_SUFFIX};
 
-pub(crate) use grants::{Grant, Kind, Privilege};
+pub(crate) use grants::{Grant, Kind, Privilege, user_grantee};
 pub(crate) use table::{Column, Default, Pipe, Table, TableKind};
-pub(crate) use types::{DataType, Field, Zone};
+pub(crate) use types::{DataType, Field, LONGEST_VARCHAR, Zone};
 
 /// A fully qualified name of something in a schema, as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

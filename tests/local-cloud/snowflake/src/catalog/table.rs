@@ -62,7 +62,8 @@ pub(crate) struct Table {
     pub(crate) next_column: usize,
     pub(crate) schema_evolution: bool,
     pub(crate) error_logging: bool,
-    pub(crate) row_timestamp: bool,
+    /// First commit whose rows have a commit time, when the table shows them.
+    pub(crate) row_timestamp: Option<i64>,
     pub(crate) cluster_by: Option<String>,
     pub(crate) created_ms: i64,
 }

@@ -67,7 +67,7 @@ impl DataType {
             "NUMBER" | "NUMERIC" | "DECIMAL" | "DEC" => number(parser)?,
             "INT" | "INTEGER" | "BIGINT" | "SMALLINT" | "TINYINT" | "BYTEINT" | "LONG" => DataType::INTEGER,
             "DOUBLE" => {
-                parser.parse_keyword(Keyword::PRECISION);
+                let _ = parser.parse_keyword(Keyword::PRECISION);
                 DataType::Float
             }
             "FLOAT" | "FLOAT4" | "FLOAT8" | "REAL" => DataType::Float,
@@ -156,7 +156,7 @@ fn timestamp(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
     } else if parser.parse_keywords(&[Keyword::WITH, Keyword::TIME, Keyword::ZONE]) {
         Zone::Stored
     } else {
-        parser.parse_keywords(&[Keyword::WITHOUT, Keyword::TIME, Keyword::ZONE]);
+        let _ = parser.parse_keywords(&[Keyword::WITHOUT, Keyword::TIME, Keyword::ZONE]);
         Zone::None
     };
     Ok(DataType::Timestamp(zone, precision))
@@ -211,7 +211,7 @@ fn fields(parser: &mut Parser<'_>) -> Result<Vec<Field>, ParserError> {
         // Field names keep their case, quoted or not.
         let name = parser.parse_identifier()?.value;
         let data_type = DataType::parse(parser)?;
-        parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
+        let _ = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
         Ok(Field { name, data_type })
     })?;
     parser.expect_token(&Token::RParen)?;
@@ -223,7 +223,7 @@ fn element(parser: &mut Parser<'_>) -> Result<Option<DataType>, ParserError> {
         return Ok(None);
     }
     let element = DataType::parse(parser)?;
-    parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
+    let _ = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
     parser.expect_token(&Token::RParen)?;
     Ok(Some(element))
 }
@@ -233,7 +233,7 @@ fn map(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
     let key = DataType::parse(parser)?;
     parser.expect_token(&Token::Comma)?;
     let value = DataType::parse(parser)?;
-    parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
+    let _ = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
     parser.expect_token(&Token::RParen)?;
     Ok(DataType::Map(Box::new(key), Box::new(value)))
 }

@@ -1,5 +1,7 @@
 //! Append rows to a named channel.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path as Segments, RawQuery, State};
@@ -13,9 +15,10 @@ use super::channels::{ChannelSegments, no_channel};
 use super::login::ingest_session;
 use super::query::Pairs;
 use super::{ApiError, target};
+use crate::account::Account;
 use crate::journal::{Append, AppendOutcome};
 use crate::server::Snowflake;
-use crate::streaming::{BodyError, Committer, Key, Pending, Verdict, decode};
+use crate::streaming::{BodyError, Channel, Committer, Key, Pending, Verdict, decode};
 
 /// Bodies of at least this size are decoded off the runtime's threads.
 const DECODE_APART: usize = 16 * 1024;
@@ -82,32 +85,46 @@ async fn take(
     }
     let body = decoded(body, headers).await?;
     entry.uncompressed = body.len();
-    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-    if account.committer.pending_bytes().saturating_add(bytes) > limits.pending_bytes {
-        return Err(too_fast("bytes that wait for their commit"));
-    }
     entry.body = Some(body.clone());
+    enqueue(account, channel, name, entry, body, found.may_evolve)
+}
+
+/// Judges the continuation token and takes the rows over.
+fn enqueue(
+    account: &Arc<Account>,
+    channel: Arc<Channel>,
+    name: &str,
+    entry: &mut Append,
+    body: Bytes,
+    may_evolve: bool,
+) -> Result<String, ApiError> {
+    let limits = &account.options.limits;
+    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let due = Instant::now() + account.options.commit_delay;
-    let pending = Pending {
-        start: entry.start.clone(),
-        end: entry.end.clone(),
-        body,
-        may_evolve: found.may_evolve,
-        accepted_ms: entry.at_ms,
-        due,
-        held: Some(account.committer.hold(bytes)),
-    };
     let verdict = {
         let mut state = channel.state();
         if state.gone {
             return Err(removed(name));
         }
-        #[allow(clippy::cast_precision_loss, reason = "a rate, not a count")]
-        let (amount, allowance) = (bytes as f64, limits.bytes_per_second as f64);
-        let accepted = matches!(state.judge(&entry.continuation_token), Verdict::Accepted(_));
-        if limits.rates && accepted && !state.bytes.take(amount, allowance, Instant::now()) {
-            return Err(too_fast("bytes"));
+        if matches!(state.judge(&entry.continuation_token), Verdict::Accepted(_)) {
+            if account.committer.pending_bytes().saturating_add(bytes) > limits.pending_bytes {
+                return Err(too_fast("bytes that wait for their commit"));
+            }
+            #[allow(clippy::cast_precision_loss, reason = "a rate, not a count")]
+            let (amount, allowance) = (bytes as f64, limits.bytes_per_second as f64);
+            if limits.rates && !state.bytes.take(amount, allowance, Instant::now()) {
+                return Err(too_fast("bytes"));
+            }
         }
+        let pending = Pending {
+            start: entry.start.clone(),
+            end: entry.end.clone(),
+            body,
+            may_evolve,
+            accepted_ms: entry.at_ms,
+            due,
+            held: Some(account.committer.hold(bytes)),
+        };
         state.append(&entry.continuation_token, pending)
     };
     match verdict {

@@ -7,6 +7,7 @@ mod layer;
 mod login;
 mod pipe_info;
 mod query;
+mod statements;
 mod target;
 
 use axum::Router;
@@ -14,6 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 
 pub(crate) use error::ApiError;
+pub(crate) use statements::Results;
 
 use crate::server::Snowflake;
 
@@ -30,6 +32,9 @@ pub(crate) fn router(snowflake: Snowflake) -> Router {
         .route(CHANNEL, put(channels::open).delete(channels::drop))
         .route(PIPE_VERB, post(channels::pipe_verb))
         .route(ROWS, post(append::rows))
+        .route("/api/v2/statements", post(statements::run))
+        .route("/api/v2/statements/{handle}", get(statements::result))
+        .route("/api/v2/statements/{handle}/cancel", post(statements::cancel))
         .layer(axum::middleware::from_fn_with_state(snowflake.clone(), layer::observe))
         .layer(DefaultBodyLimit::disable())
         .with_state(snowflake)

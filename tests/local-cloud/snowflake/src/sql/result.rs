@@ -2,25 +2,57 @@
 
 use std::fmt;
 
-/// A statement that failed, with Snowflake's code and SQLSTATE.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code} ({state}): {message}")]
-pub struct SqlError {
-    /// Six digits, as in the SQL API's `code`.
-    pub code: String,
-    /// SQLSTATE.
-    pub state: String,
-    /// What is wrong.
-    pub message: String,
+use crate::catalog::DataType;
+use crate::values::{Cell, api_text, display};
+
+/// What a statement answers, before it is printed or encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) columns: Vec<(String, DataType)>,
+    pub(crate) cells: Vec<Vec<Cell<'static>>>,
 }
 
-impl SqlError {
-    pub(crate) fn new(code: &str, state: &str, message: impl Into<String>) -> Self {
-        SqlError { code: code.into(), state: state.into(), message: message.into() }
+impl Answer {
+    /// The answer of a statement without rows: one row with a message.
+    pub(crate) fn message(text: impl Into<String>) -> Self {
+        let cell = Cell::Text(text.into().into());
+        Answer { columns: vec![("status".into(), DataType::TEXT)], cells: vec![vec![cell]] }
     }
 
-    pub(crate) fn unsupported(what: impl fmt::Display) -> Self {
-        SqlError::new("000002", "0A000", format!("Unsupported feature '{what}'."))
+    /// Rows of text under the given names.
+    pub(crate) fn texts(names: &[&str], rows: Vec<Vec<Option<String>>>) -> Self {
+        let columns = names.iter().map(|name| ((*name).to_owned(), DataType::TEXT)).collect();
+        let cell = |text: Option<String>| text.map_or(Cell::Null, |text| Cell::Text(text.into()));
+        let cells = rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect();
+        Answer { columns, cells }
+    }
+
+    /// One row with the number of rows changed.
+    pub(crate) fn count(what: &str, rows: usize) -> Self {
+        let count = i64::try_from(rows).unwrap_or(i64::MAX);
+        Answer { columns: vec![(what.into(), DataType::INTEGER)], cells: vec![vec![Cell::Int(count)]] }
+    }
+
+    /// The rows as the SQL API encodes them.
+    pub(crate) fn api_rows(&self) -> Vec<Vec<Option<String>>> {
+        let encode = |row: &Vec<Cell<'static>>| {
+            row.iter().zip(&self.columns).map(|(cell, (_, data_type))| api_text(cell, data_type)).collect()
+        };
+        self.cells.iter().map(encode).collect()
+    }
+}
+
+impl From<Answer> for ResultSet {
+    fn from(answer: Answer) -> Self {
+        let print = |row: &Vec<Cell<'static>>| {
+            row.iter().zip(&answer.columns).map(|(cell, (_, data_type))| display(cell, data_type)).collect()
+        };
+        let rows = answer.cells.iter().map(print).collect();
+        let column = |(name, data_type): &(String, DataType)| Column {
+            name: name.clone(),
+            data_type: data_type.to_string(),
+        };
+        ResultSet { columns: answer.columns.iter().map(column).collect(), rows }
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::locks::lock;
 
-pub(crate) use tables::{add_column, create_error_table, create_table, drop_table};
+pub(crate) use tables::{add_column, create_table, drop_table};
 
 /// The database behind all tables.
 pub(crate) struct Store {

@@ -29,7 +29,7 @@ pub(crate) fn add_column(connection: &Connection, table: &Table, id: usize) -> r
     connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN c{id}", table.stored()))
 }
 
-pub(crate) fn create_error_table(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
+fn create_error_table(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {} (_c INTEGER, at TEXT, query_id TEXT, code INTEGER, metadata TEXT, data TEXT)",
         table.stored_errors()

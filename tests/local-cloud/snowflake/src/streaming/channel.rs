@@ -29,6 +29,7 @@ pub(crate) struct Pending {
     pub(crate) accepted_ms: i64,
     pub(crate) due: Instant,
     /// Counts the body as pending; absent in tests of the channel alone.
+    #[allow(dead_code, reason = "acts when it is dropped")]
     pub(crate) held: Option<Held>,
 }
 
@@ -233,6 +234,11 @@ impl ChannelState {
     /// The client sequencer, for a successor of the same name.
     pub(crate) fn client(&self) -> u64 {
         self.client
+    }
+
+    /// The row sequencer.
+    pub(crate) fn row(&self) -> u64 {
+        self.row
     }
 
     fn token(&self) -> String {

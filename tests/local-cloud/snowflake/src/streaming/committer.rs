@@ -198,6 +198,11 @@ fn commit(account: &Account, pipe: &Path, works: Vec<Work>) {
 
 fn ingest_work(ingest: &mut Ingest<'_>, work: &Work) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
+    if work.channel.table_id != ingest.table_id() {
+        // The table was replaced after these rows were accepted.
+        settled.broken = Some("STALE_PIPE_CACHE".into());
+        return Ok(settled);
+    }
     for append in &work.appends {
         match ingest.append(&work.channel, append) {
             Ok(outcome) => settled.outcomes.push(outcome),

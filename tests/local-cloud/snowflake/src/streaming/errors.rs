@@ -26,6 +26,10 @@ impl RowError {
         RowError { code: failure.code, message: failure.message, source: Some(column.into()), is_json: true }
     }
 
+    pub(crate) fn of_mapping(failure: Failure) -> Self {
+        RowError { code: failure.code, message: failure.message, source: None, is_json: true }
+    }
+
     pub(crate) fn missing(column: &str) -> Self {
         let message = format!("NULL result in a non-nullable column '{column}'");
         RowError { code: 100_072, message, source: Some(column.into()), is_json: true }

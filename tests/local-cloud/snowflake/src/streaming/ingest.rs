@@ -62,12 +62,21 @@ impl<'a> Ingest<'a> {
         most_new_columns: usize,
     ) -> rusqlite::Result<Option<Self>> {
         let Some((path, table, custom)) = catalog.resolve_pipe(pipe) else { return Ok(None) };
-        let way = match Mapping::of(table, custom)? {
-            Some(mapping) => Way::Mapped(mapping),
-            None => Way::ByName(layout(connection, table)?),
+        let way = match Mapping::of(catalog, table, custom) {
+            Ok(Some(mapping)) => Way::Mapped(mapping),
+            Ok(None) => Way::ByName(layout(connection, table)?),
+            Err(why) => {
+                tracing::warn!(%pipe, why, "the pipe's definition does not fit its table");
+                return Ok(None);
+            }
         };
         let table = table.clone();
         Ok(Some(Ingest { connection, path, table, way, commit, most_new_columns, evolved: false }))
+    }
+
+    /// Number of the table that rows go to.
+    pub(crate) fn table_id(&self) -> i64 {
+        self.table.id
     }
 
     /// The table as it is after the appends so far, when that differs from the catalog.
@@ -141,12 +150,7 @@ impl<'a> Ingest<'a> {
         let layout = match &mut self.way {
             Way::ByName(layout) => layout,
             Way::Mapped(mapping) => {
-                return Ok(mapping.store(
-                    self.connection,
-                    &self.table,
-                    text,
-                    (self.commit, channel.id, &append.end),
-                )?);
+                return Ok(mapping.store(self.connection, text, (self.commit, channel.id, &append.end))?);
             }
         };
         let mut row = match layout.read(&self.table, text) {

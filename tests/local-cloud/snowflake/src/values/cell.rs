@@ -24,6 +24,28 @@ impl Cell<'_> {
         if value.is_nan() { Cell::Text("NaN".into()) } else { Cell::Real(value) }
     }
 
+    /// Borrows a value of SQLite; text that is not UTF-8 does not occur here.
+    pub(crate) fn borrow(value: ValueRef<'_>) -> Cell<'_> {
+        match value {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(value) => Cell::Int(value),
+            ValueRef::Real(value) => Cell::Real(value),
+            ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text)),
+            ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+        }
+    }
+
+    /// The same value, detached from what it borrows.
+    pub(crate) fn into_owned(self) -> Cell<'static> {
+        match self {
+            Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Cell::Null => Cell::Null,
+            Cell::Int(value) => Cell::Int(value),
+            Cell::Real(value) => Cell::Real(value),
+            Cell::Blob(bytes) => Cell::Blob(bytes),
+        }
+    }
+
     pub(crate) fn into_value(self) -> Value {
         match self {
             Cell::Null => Value::Null,
@@ -37,13 +59,7 @@ impl Cell<'_> {
 
 impl FromSql for Cell<'static> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Ok(match value {
-            ValueRef::Null => Cell::Null,
-            ValueRef::Integer(value) => Cell::Int(value),
-            ValueRef::Real(value) => Cell::Real(value),
-            ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned().into()),
-            ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
-        })
+        Ok(Cell::borrow(value).into_owned())
     }
 }
 

@@ -94,10 +94,6 @@ impl Decimal {
         self.unscaled == 0
     }
 
-    pub(crate) fn to_f64(self) -> f64 {
-        self.to_string().parse().unwrap_or(f64::NAN)
-    }
-
     pub(crate) fn add(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let sum = self.rescaled(scale)?.unscaled.checked_add(other.rescaled(scale)?.unscaled)?;
@@ -122,6 +118,55 @@ impl Decimal {
         let numerator = if shift >= 0 { a.unscaled.checked_mul(power)? } else { a.unscaled / power };
         let quotient = numerator.checked_div(b.unscaled)?;
         Decimal { unscaled: quotient, scale: scale + 1 }.rescaled(scale)
+    }
+
+    /// Cut, not rounded, to `scale` fraction digits.
+    pub(crate) fn truncated(self, scale: u8) -> Self {
+        if scale >= self.scale {
+            return self;
+        }
+        let divisor = 10_i128.pow(u32::from(self.scale - scale));
+        Decimal { unscaled: self.unscaled / divisor, scale }
+    }
+
+    /// Rounded to `digits` after the point (before it when negative): `mode` 0 half away from zero, -1 down, 1 up,
+    /// 2 towards zero.
+    pub(crate) fn rounded_to(self, digits: i64, mode: i64) -> Option<Self> {
+        let number = self.normalized();
+        let shift = i64::from(number.scale) - digits;
+        if shift <= 0 {
+            return Some(number);
+        }
+        let divisor = 10_i128.checked_pow(u32::try_from(shift).ok()?)?;
+        let (whole, rest) = (number.unscaled.div_euclid(divisor), number.unscaled.rem_euclid(divisor));
+        let up = match mode {
+            -1 => false,
+            1 => rest > 0,
+            2 => number.unscaled < 0 && rest > 0,
+            _ => rest * 2 > divisor || (rest * 2 == divisor && number.unscaled >= 0),
+        };
+        let whole = whole + i128::from(up);
+        match u8::try_from(digits) {
+            Ok(scale) => Decimal { unscaled: whole, scale }.in_range(),
+            Err(_) => {
+                let power = 10_i128.checked_pow(u32::try_from(-digits).ok()?)?;
+                Decimal { unscaled: whole.checked_mul(power)?, scale: 0 }.in_range()
+            }
+        }
+    }
+
+    /// Bytes that sort like the numbers: the sign, then the number with all 37 fraction digits, complemented below
+    /// zero.
+    pub(crate) fn sortable(self) -> Vec<u8> {
+        let text = self.normalized().to_string();
+        let magnitude = text.trim_start_matches('-');
+        let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+        let digits = format!("{whole:0>39}{fraction:0<37}");
+        if text.starts_with('-') {
+            std::iter::once(1).chain(digits.bytes().map(|digit| b'9' - digit + b'0')).collect()
+        } else {
+            std::iter::once(2).chain(digits.bytes()).collect()
+        }
     }
 
     fn in_range(self) -> Option<Self> {

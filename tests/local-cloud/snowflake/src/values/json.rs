@@ -89,7 +89,8 @@ pub(crate) fn members<'a>(text: &'a str, each: impl FnMut(Cow<'a, str>, &'a str)
     deserializer.end()
 }
 
-pub(super) fn elements<'a>(text: &'a str, each: impl FnMut(&'a str)) -> serde_json::Result<()> {
+/// Calls `each` with every element of the one JSON array in `text`.
+pub(crate) fn elements<'a>(text: &'a str, each: impl FnMut(&'a str)) -> serde_json::Result<()> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer.deserialize_seq(Elements(each))?;
     deserializer.end()

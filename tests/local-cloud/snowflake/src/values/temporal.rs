@@ -38,7 +38,7 @@ impl Moment {
 
     /// Reads a stored form back.
     pub(crate) fn from_stored(text: &str) -> Option<Moment> {
-        let local = NaiveDateTime::parse_from_str(text.get(..29)?, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+        let local = parse_date(text.get(..10)?)?.and_time(parse_time(text.get(11..29)?)?);
         let Some(offset) = text.get(30..) else { return Some(Moment { local, offset_minutes: None }) };
         let offset_minutes = parse_offset(offset)?;
         Some(Moment {
