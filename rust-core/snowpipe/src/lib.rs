@@ -5,9 +5,21 @@
 //! done when [`Sink::advance`] says [`State::Committed`], which is when the service reports its last offset token as
 //! committed. Protocol: <https://docs.snowflake.com/en/user-guide/snowpipe-streaming/snowpipe-streaming-high-performance-rest-api>.
 
+mod actor;
+mod api;
+mod body;
+mod budget;
+mod cell;
+mod channel;
 mod config;
+mod core;
 mod error;
+mod fault;
+mod login;
+mod machine;
 mod messages;
+mod names;
+mod poller;
 mod progress;
 mod properties;
 mod request;

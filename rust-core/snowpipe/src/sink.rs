@@ -1,52 +1,218 @@
 //! The sink: hands uploads to channels and reports on them.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use record::ShardedNumber;
+use serde_json::json;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
-use crate::config::SinkConfig;
-use crate::error::SinkError;
-use crate::messages::{Message, Messages};
-use crate::progress::Progress;
+use crate::actor::{Actor, Entries, Entry, lock};
+use crate::api::transit_path;
+use crate::cell::Cell;
+use crate::channel::Channel;
+use crate::config::{Resolution, SinkConfig};
+use crate::core::Core;
+use crate::error::{ConfigError, SinkError};
+use crate::machine::{Event, Id, Machine, Rules, Span};
+use crate::messages::Message;
+use crate::names::{self, PipePath};
+use crate::poller::Poller;
+use crate::progress::{Progress, State};
 use crate::request::UploadRequest;
-use crate::verify::Finding;
+use crate::verify::{Finding, verify};
+
+/// Documented limit is 10 requests a second and channel.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
+/// Documented limit of a channel, uncompressed bytes a second.
+const BYTE_RATE: u64 = 20_000_000;
+/// Longest time `write` blocks.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes FlowFiles through Snowpipe Streaming channels. Cheap to call from many threads.
 #[derive(Debug)]
 pub struct Sink {
-    messages: Messages,
+    core: Arc<Core>,
+    channels: Mutex<HashMap<(PipePath, String), Arc<Known>>>,
+    pollers: Mutex<HashMap<PipePath, Arc<Poller>>>,
+    uploads: Mutex<HashMap<Id, Upload>>,
+    next: AtomicU64,
+    /// Offset token of the next upload where the source has none.
+    number: AtomicU64,
+}
+
+struct Known {
+    channel: Arc<Channel>,
+    machine: Arc<Mutex<Machine>>,
+    entries: Entries,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("channel", &self.channel.name).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Upload {
+    known: Arc<Known>,
+    cell: Arc<Cell>,
 }
 
 impl Sink {
     /// Starts the sink and returns at once: login, opening and all else are states of its tasks on `runtime`.
     #[must_use]
-    pub fn start(_config: SinkConfig, _runtime: &Handle) -> Self {
-        Self { messages: Messages::default() }
+    pub fn start(config: SinkConfig, runtime: &Handle) -> Self {
+        let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+        let number = u64::try_from(micros).unwrap_or(0).saturating_mul(1000) + rand::random_range(0..1000);
+        Self {
+            core: Arc::new(Core::new(config, runtime)),
+            channels: Mutex::default(),
+            pollers: Mutex::default(),
+            uploads: Mutex::default(),
+            next: AtomicU64::new(1),
+            number: AtomicU64::new(number),
+        }
     }
 
     /// Announces a FlowFile; its content is asked for when its turn has come.
     ///
     /// # Errors
     /// When the request lacks what the resolution needs, or the sink is closed.
-    pub fn begin(&self, _upload: UploadRequest) -> Result<u64, SinkError> {
-        Err(SinkError::Closed)
+    pub fn begin(&self, upload: UploadRequest) -> Result<u64, SinkError> {
+        if self.core.stop.is_cancelled() {
+            return Err(SinkError::Closed);
+        }
+        let span = self.span(&upload)?;
+        let pipe = PipePath::of(&upload.destination);
+        let name = names::channel(&upload.channel_group);
+        let label = format!("channel {name} of {}", names::label(&upload.destination));
+        let known = self.channel(pipe, name, label)?;
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let uri = self.transit_uri(&known.channel);
+        let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0)));
+        let entry = Entry { cell: Arc::clone(&cell), start: span.start.clone(), end: span.end.clone() };
+        lock(&known.entries).insert(id, entry);
+        known.channel.tell(Event::Begin { upload: id, span });
+        lock(&self.uploads).insert(id, Upload { known, cell });
+        Ok(id)
     }
 
-    /// State of an upload; waits up to `wait` while it is `Waiting` or `InFlight`.
+    fn span(&self, upload: &UploadRequest) -> Result<Span, SinkError> {
+        let missing = |name: &str| {
+            SinkError::from(ConfigError::new(
+                name,
+                "a value is required with this Offset Tracking Resolution",
+            ))
+        };
+        let (start, end, previous) = match self.core.config.resolution {
+            Resolution::Disabled => {
+                let number = self.number.fetch_add(1000, Ordering::Relaxed).to_string();
+                let token: ShardedNumber =
+                    number.parse().map_err(|_| ConfigError::new("Offset Token", "out of range"))?;
+                (token.clone(), token, None)
+            }
+            Resolution::FlowFile => {
+                let end = upload.end.clone().ok_or_else(|| missing("Offset Token End"))?;
+                (end.clone(), end, upload.previous.clone())
+            }
+            Resolution::Record => {
+                let start = upload.start.clone().ok_or_else(|| missing("Offset Token Start"))?;
+                let end = upload.end.clone().ok_or_else(|| missing("Offset Token End"))?;
+                (start, end, upload.previous.clone())
+            }
+        };
+        if start > end {
+            return Err(
+                ConfigError::new("Offset Token End", format!("{end} is before the start {start}")).into()
+            );
+        }
+        Ok(Span { start, end, previous, size: upload.size })
+    }
+
+    fn channel(&self, pipe: PipePath, name: String, label: String) -> Result<Arc<Known>, SinkError> {
+        let mut channels = lock(&self.channels);
+        if let Some(known) = channels.get(&(pipe.clone(), name.clone())) {
+            return Ok(Arc::clone(known));
+        }
+        let config = &self.core.config;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let pointer = match config.resolution {
+            Resolution::Record => config.record_pointer.as_str(),
+            _ => "",
+        };
+        let channel = Channel::new(pipe.clone(), name.clone(), sender, config.compression_level, pointer)
+            .map_err(|reason| ConfigError::new("Compression Level", reason))?;
+        let rules = Rules {
+            label,
+            tracked: config.resolution != Resolution::Disabled,
+            insert_timeout: config.insert_timeout,
+            tracking_timeout: config.tracking_timeout,
+            gap_strategy: config.gap_strategy,
+            gap_timeout: config.gap_timeout,
+            request_interval: REQUEST_INTERVAL,
+            byte_rate: BYTE_RATE,
+        };
+        let known = Arc::new(Known {
+            channel: Arc::new(channel),
+            machine: Arc::new(Mutex::new(Machine::new(rules, rand::random()))),
+            entries: Entries::default(),
+        });
+        let actor = Actor {
+            core: Arc::clone(&self.core),
+            channel: Arc::clone(&known.channel),
+            poller: self.poller(&pipe),
+            machine: Arc::clone(&known.machine),
+            entries: Arc::clone(&known.entries),
+            waits: HashMap::new(),
+            memory: Arc::default(),
+            live_from: 0,
+        };
+        self.core.tasks.spawn_on(actor.run(receiver), &self.core.runtime);
+        channels.insert((pipe, name), Arc::clone(&known));
+        Ok(known)
+    }
+
+    fn poller(&self, pipe: &PipePath) -> Arc<Poller> {
+        let mut pollers = lock(&self.pollers);
+        let fresh = || {
+            let poller = Arc::new(Poller::new(pipe.clone()));
+            self.core.spawn(Arc::clone(&poller).run(Arc::clone(&self.core)));
+            poller
+        };
+        Arc::clone(pollers.entry(pipe.clone()).or_insert_with(fresh))
+    }
+
+    fn transit_uri(&self, channel: &Channel) -> String {
+        let host = self.core.api.login().map_or("snowflake", |login| login.control_host()).to_owned();
+        format!("https://{host}{}", transit_path(&channel.pipe, &channel.name))
+    }
+
+    /// State of an upload; waits up to `wait` while it is `Waiting` or `InFlight`. After a final state the upload is
+    /// forgotten.
     ///
     /// # Errors
     /// When the upload is not known.
-    pub async fn advance(&self, upload: u64, _wait: Duration) -> Result<Progress, SinkError> {
-        Err(SinkError::UnknownUpload(upload))
+    pub async fn advance(&self, upload: u64, wait: Duration) -> Result<Progress, SinkError> {
+        let known = self.upload(upload)?;
+        let progress = known.cell.advance(wait).await;
+        if progress.state.is_final() {
+            lock(&self.uploads).remove(&upload);
+        }
+        Ok(progress)
     }
 
     /// Takes a piece of the FlowFile's content, cut anywhere. Runs on the caller's thread; blocks while the channel
-    /// holds as much as it may.
+    /// holds as much as it may, so it must not be called from a task of the runtime.
     ///
     /// # Errors
-    /// When the upload is not in state `WantData`.
-    pub fn write(&self, upload: u64, _bytes: &[u8]) -> Result<(), SinkError> {
-        Err(SinkError::UnknownUpload(upload))
+    /// When the upload is not in state `WantData`, or the service takes nothing for a long time.
+    pub fn write(&self, upload: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        let known = self.writing(upload)?;
+        known.known.channel.write(upload, bytes, WRITE_PATIENCE)
     }
 
     /// Ends the content of an upload; also called for an upload of zero bytes.
@@ -54,29 +220,84 @@ impl Sink {
     /// # Errors
     /// When the upload is not in state `WantData`.
     pub fn finish_data(&self, upload: u64) -> Result<(), SinkError> {
-        Err(SinkError::UnknownUpload(upload))
+        let known = self.writing(upload)?;
+        known.known.channel.finish(upload, &known.cell);
+        Ok(())
     }
 
     /// Forgets an upload: its FlowFile goes back to the queue.
-    pub fn abandon(&self, _upload: u64) {}
+    pub fn abandon(&self, upload: u64) {
+        if let Some(known) = lock(&self.uploads).remove(&upload) {
+            lock(&known.known.entries).remove(&upload);
+            known.known.channel.tell(Event::Abandon { upload });
+        }
+    }
+
+    fn upload(&self, upload: u64) -> Result<Upload, SinkError> {
+        lock(&self.uploads).get(&upload).cloned().ok_or(SinkError::UnknownUpload(upload))
+    }
+
+    /// An upload that was granted; one that ended meanwhile takes its data to nowhere.
+    fn writing(&self, upload: u64) -> Result<Upload, SinkError> {
+        let known = self.upload(upload)?;
+        match known.cell.state() {
+            State::Waiting | State::InFlight => Err(SinkError::NotWriting(upload)),
+            _ => Ok(known),
+        }
+    }
 
     /// Bulletins since the last call.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
-        self.messages.drain()
+        self.core.messages.drain()
     }
 
-    /// Channels, uploads, budget and timers as JSON.
+    /// Channels, uploads, budget and counts as JSON.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {
-        serde_json::Value::Null
+        let channels: Vec<serde_json::Value> = lock(&self.channels)
+            .values()
+            .map(|known| {
+                let machine = lock(&known.machine);
+                let (uploads, bodies) = machine.load();
+                json!({
+                    "channel": known.channel.name,
+                    "pipe": known.channel.pipe.pipe,
+                    "link": machine.link_name(),
+                    "committedOffsetToken": machine.committed().map(ToString::to_string),
+                    "uploads": uploads,
+                    "bodies": bodies,
+                    "bytes": known.channel.bytes(),
+                })
+            })
+            .collect();
+        let stats = &self.core.stats;
+        json!({
+            "channels": channels,
+            "memoryFree": self.core.budget.free(),
+            "memoryTotal": self.core.budget.total(),
+            "appends": stats.appends.load(Ordering::Relaxed),
+            "bytesSent": stats.raw.load(Ordering::Relaxed),
+            "compressedBytesSent": stats.compressed.load(Ordering::Relaxed),
+            "statusCalls": stats.polls.load(Ordering::Relaxed),
+        })
     }
 
     /// Checks account, login and destination without writing or creating anything.
-    pub async fn verify(_config: &SinkConfig) -> Vec<Finding> {
-        Vec::new()
+    pub async fn verify(config: &SinkConfig) -> Vec<Finding> {
+        verify(config).await
     }
 
     /// Ends all tasks; uploads that are not committed stay so. Takes at most `grace`.
-    pub async fn close(&self, _grace: Duration) {}
+    pub async fn close(&self, grace: Duration) {
+        self.core.stop.cancel();
+        self.core.tasks.close();
+        let _ = tokio::time::timeout(grace, self.core.tasks.wait()).await;
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.core.stop.cancel();
+    }
 }

@@ -1,5 +1,17 @@
 //! Checks a configuration without side effects.
 
+use crate::api::Api;
+use crate::config::SinkConfig;
+use crate::machine::{Fault, FaultClass};
+use crate::names::{self, PipePath};
+
+/// Names of the steps, as the official processor calls the first two.
+const ACCOUNT: &str = "Account Configuration";
+const CONNECTION: &str = "Snowpipe Streaming Connection";
+const DESTINATION: &str = "Destination";
+/// A channel that is asked for and never opened.
+const NO_CHANNEL: &str = "SHARDFLOW-VERIFY";
+
 /// Result of one verification step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -32,4 +44,60 @@ pub struct Finding {
     pub outcome: Verdict,
     /// Reason or detail for the user.
     pub explanation: String,
+}
+
+fn finding(step: &str, outcome: Verdict, explanation: impl Into<String>) -> Finding {
+    Finding { step: step.to_owned(), outcome, explanation: explanation.into() }
+}
+
+/// Account and key, then login, then the destination by a status call for a channel that was never opened.
+pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
+    let api = Api::new(config);
+    let mut findings = Vec::new();
+    let login = match api.login() {
+        Ok(login) => login,
+        Err(fault) => {
+            findings.push(finding(ACCOUNT, Verdict::Failed, fault.detail));
+            for step in [CONNECTION, DESTINATION] {
+                findings.push(finding(step, Verdict::Skipped, "the configuration cannot be used"));
+            }
+            return findings;
+        }
+    };
+    let text = format!("host {}, key fingerprint {}", login.control_host(), login.fingerprint());
+    findings.push(finding(ACCOUNT, Verdict::Successful, text));
+    match login.session().await {
+        Ok(session) => {
+            let host = session.base.host_str().unwrap_or_default().to_owned();
+            findings.push(finding(CONNECTION, Verdict::Successful, format!("logged in, ingest host {host}")));
+            findings.push(destination(&api, config).await);
+        }
+        Err(fault) => {
+            findings.push(finding(CONNECTION, Verdict::Failed, fault.detail));
+            findings.push(finding(DESTINATION, Verdict::Skipped, "there is no connection"));
+        }
+    }
+    findings
+}
+
+async fn destination(api: &Api, config: &SinkConfig) -> Finding {
+    let Some(destination) = &config.destination else {
+        return finding(
+            DESTINATION,
+            Verdict::Skipped,
+            "database, schema and table are known only with a FlowFile",
+        );
+    };
+    let label = names::label(destination);
+    let pipe = PipePath::of(destination);
+    match api.bulk_status(&pipe, &[NO_CHANNEL.to_owned()]).await {
+        Ok(_) => {
+            finding(DESTINATION, Verdict::Successful, format!("{label} answers through pipe {}", pipe.pipe))
+        }
+        Err(Fault { class: FaultClass::Missing, detail, .. }) => {
+            let first = "a default pipe exists from the first use on, so this may be its first use";
+            finding(DESTINATION, Verdict::Failed, format!("{label}: {detail}; {first}"))
+        }
+        Err(fault) => finding(DESTINATION, Verdict::Failed, format!("{label}: {}", fault.detail)),
+    }
 }

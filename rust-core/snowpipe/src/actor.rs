@@ -1,0 +1,189 @@
+//! The task of a channel: feeds the machine with events and does what it says.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::AbortHandle;
+
+use crate::body::Job;
+use crate::budget::Held;
+use crate::cell::Cell;
+use crate::channel::Channel;
+use crate::core::Core;
+use crate::machine::{Action, BodyId, Event, Id, Machine, Settled, Token};
+use crate::poller::Poller;
+use crate::progress::State;
+
+/// What an upload of the channel needs outside the machine.
+pub(crate) struct Entry {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) start: Token,
+    pub(crate) end: Token,
+}
+
+/// Uploads of a channel by number.
+pub(crate) type Entries = Arc<Mutex<HashMap<Id, Entry>>>;
+
+/// See the module documentation.
+pub(crate) struct Actor {
+    pub(crate) core: Arc<Core>,
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) poller: Arc<Poller>,
+    pub(crate) machine: Arc<Mutex<Machine>>,
+    pub(crate) entries: Entries,
+    pub(crate) waits: HashMap<Id, AbortHandle>,
+    pub(crate) memory: Arc<Mutex<HashMap<Id, Held>>>,
+    /// Bodies below were discarded; the writer may have announced one just before.
+    pub(crate) live_from: BodyId,
+}
+
+impl Actor {
+    /// Runs until the sink is closed.
+    pub(crate) async fn run(mut self, mut events: UnboundedReceiver<Event>) {
+        let stop = self.core.stop.clone();
+        loop {
+            let now = self.core.now();
+            let wake = lock(&self.machine).next_wake(now);
+            let event = tokio::select! {
+                () = stop.cancelled() => break,
+                event = events.recv() => match event {
+                    Some(event) => event,
+                    None => break,
+                },
+                () = self.core.sleep_until(wake) => Event::Tick,
+            };
+            self.handle(event);
+        }
+        self.channel.close();
+        for (_, entry) in lock(&self.entries).drain() {
+            entry.cell.end(State::Retry, 0, Some("the sink was closed".to_owned()));
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            if matches!(&event, Event::Cut { body } if body.id < self.live_from) {
+                continue;
+            }
+            let actions = lock(&self.machine).on_event(event, self.core.now());
+            for action in actions {
+                events.extend(self.act(action));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Open { attempt, force } => self.open(attempt, force),
+            Action::Append { body, attempt, continuation, .. } => self.append(body, attempt, continuation),
+            Action::AskMemory { upload, bytes } => self.ask_memory(upload, bytes),
+            Action::CancelMemory { upload } => self.cancel_memory(upload),
+            Action::Grant { upload, floor, before } => self.grant(upload, floor, before),
+            Action::Seal => return Some(self.channel.seal()),
+            Action::Split { body } => return Some(self.channel.split(body)),
+            Action::DropBody { body } => self.channel.drop_body(body),
+            Action::Discard => self.live_from = self.channel.discard(),
+            Action::Covered { upload } => self.with_cell(upload, |cell| {
+                cell.skip_all();
+                cell.set(State::InFlight);
+            }),
+            Action::Hold { upload, message } => self.with_cell(upload, |cell| cell.explain(message)),
+            Action::Settle { upload, outcome } => self.settle(upload, outcome),
+            Action::Watch(on) => self.poller.watch(&self.channel, on),
+            Action::Rediscover => {
+                let core = Arc::clone(&self.core);
+                self.core.tasks.spawn_on(async move { core.api.rediscover().await }, &self.core.runtime);
+            }
+            Action::Say { level, key, text } => self.core.messages.say(level, &key, text),
+        }
+        None
+    }
+
+    fn open(&self, attempt: u64, force: bool) {
+        let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
+        self.core.spawn(async move {
+            // Opens run in parallel, but a pipe takes only so many at once.
+            let Ok(_turn) = core.opens.acquire().await else { return };
+            let answer = core.api.open(&channel.pipe, &channel.name, force).await;
+            channel.tell(Event::Opened { attempt, answer });
+        });
+    }
+
+    fn append(&self, body: BodyId, attempt: u32, continuation: String) {
+        let Some(request) = self.channel.request(body, attempt, continuation) else { return };
+        let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
+        let poller = Arc::clone(&self.poller);
+        self.core.spawn(async move {
+            let answer = core.api.append(&channel.pipe, &channel.name, &request).await;
+            if answer.is_ok() {
+                core.stats.appended(request.raw, request.bytes.len() as u64);
+                poller.hurry();
+            }
+            channel.tell(Event::Appended { body, attempt, answer });
+        });
+    }
+
+    fn ask_memory(&mut self, upload: Id, bytes: u64) {
+        let (core, channel, memory) =
+            (Arc::clone(&self.core), Arc::clone(&self.channel), Arc::clone(&self.memory));
+        let wait = self.core.spawn(async move {
+            if let Some(held) = core.budget.hold(bytes).await {
+                lock(&memory).insert(upload, held);
+                channel.tell(Event::Memory { upload });
+            }
+        });
+        if let Some(before) = self.waits.insert(upload, wait) {
+            before.abort();
+        }
+    }
+
+    fn cancel_memory(&mut self, upload: Id) {
+        if let Some(wait) = self.waits.remove(&upload) {
+            wait.abort();
+        }
+        lock(&self.memory).remove(&upload);
+    }
+
+    fn grant(&mut self, upload: Id, floor: Option<Token>, before: Token) {
+        self.waits.remove(&upload);
+        let held = lock(&self.memory).remove(&upload);
+        let entries = lock(&self.entries);
+        let Some(entry) = entries.get(&upload) else { return };
+        let job = Job { upload, start: entry.start.clone(), end: entry.end.clone(), floor, before };
+        self.channel.start(job, held);
+        entry.cell.set(State::WantData);
+    }
+
+    fn settle(&mut self, upload: Id, outcome: Settled) {
+        self.cancel_memory(upload);
+        let Some(entry) = lock(&self.entries).remove(&upload) else { return };
+        let cell = entry.cell;
+        match outcome {
+            Settled::Committed { skipped_whole } => {
+                if skipped_whole {
+                    cell.skip_all();
+                }
+                cell.end(State::Committed, 0, None);
+            }
+            Settled::Invalid { row_errors, message } => {
+                self.core.messages.say(crate::Level::Warn, &format!("invalid/{upload}"), message.clone());
+                cell.end(State::Invalid, row_errors, Some(message));
+            }
+            Settled::Retry(message) => cell.end(State::Retry, 0, Some(message)),
+            Settled::Failed(message) => cell.end(State::Failed, 0, Some(message)),
+        }
+    }
+
+    fn with_cell(&self, upload: Id, change: impl FnOnce(&Cell)) {
+        if let Some(entry) = lock(&self.entries).get(&upload) {
+            change(&entry.cell);
+        }
+    }
+}
+
+/// A lock that survives the panic of another holder.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,241 @@
+//! A channel: the writer's side (rows into bodies, on the caller's thread) and the handle to its task.
+
+use std::collections::HashMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use crate::api::Append;
+use crate::body::{Assembler, Job, Sealed};
+use crate::budget::Held;
+use crate::cell::Cell;
+use crate::error::SinkError;
+use crate::machine::{Body, BodyId, Event, Id};
+use crate::names::PipePath;
+use crate::progress::State;
+
+/// Compressed bytes of closed bodies a channel may hold before its writer has to wait.
+const ROOM: usize = 12 << 20;
+
+/// Handle to a channel.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) pipe: PipePath,
+    pub(crate) name: String,
+    pub(crate) events: UnboundedSender<Event>,
+    writer: Mutex<Writer>,
+    room: Condvar,
+    level: i32,
+}
+
+#[derive(Debug)]
+struct Writer {
+    assembler: Assembler,
+    bodies: HashMap<BodyId, Stored>,
+    /// Memory of the upload being written.
+    held: Option<Held>,
+    /// Memory of finished uploads in the open body.
+    open: Vec<Held>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Stored {
+    body: Body,
+    bytes: Bytes,
+    request_id: Uuid,
+    _held: Vec<Held>,
+}
+
+impl Channel {
+    pub(crate) fn new(
+        pipe: PipePath,
+        name: String,
+        events: UnboundedSender<Event>,
+        level: i32,
+        pointer: &str,
+    ) -> Result<Self, String> {
+        let writer = Writer {
+            assembler: Assembler::new(level, pointer)?,
+            bodies: HashMap::new(),
+            held: None,
+            open: Vec::new(),
+            closed: false,
+        };
+        Ok(Self { pipe, name, events, writer: Mutex::new(writer), room: Condvar::new(), level })
+    }
+
+    /// Tells the channel's task; nobody listens after the sink was closed.
+    pub(crate) fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// The next rows are those of `job`.
+    pub(crate) fn start(&self, job: Job, held: Option<Held>) {
+        let mut writer = self.lock();
+        writer.assembler.start(job);
+        writer.held = held;
+    }
+
+    /// Takes content of `upload`. What comes after the channel was discarded is thrown away: the upload's outcome is
+    /// decided elsewhere.
+    pub(crate) fn write(&self, upload: Id, bytes: &[u8], patience: Duration) -> Result<(), SinkError> {
+        let mut writer = self.wait_for_room(upload, patience)?;
+        if writer.assembler.upload() != Some(upload) {
+            return Ok(());
+        }
+        match writer.assembler.write(bytes) {
+            Ok(sealed) => {
+                self.store(&mut writer, sealed);
+                Ok(())
+            }
+            Err(reason) => {
+                self.spoil(&mut writer, upload, reason);
+                Ok(())
+            }
+        }
+    }
+
+    fn wait_for_room(&self, upload: Id, patience: Duration) -> Result<MutexGuard<'_, Writer>, SinkError> {
+        let deadline = Instant::now() + patience;
+        let mut writer = self.lock();
+        loop {
+            if writer.closed {
+                return Err(SinkError::Closed);
+            }
+            let full = writer.bodies.values().map(|stored| stored.bytes.len()).sum::<usize>() > ROOM;
+            if !full || writer.assembler.upload() != Some(upload) {
+                return Ok(writer);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(SinkError::Congested(upload, patience.as_millis()));
+            }
+            writer = self.room.wait_timeout(writer, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends the content of `upload`.
+    pub(crate) fn finish(&self, upload: Id, cell: &Cell) {
+        let mut writer = self.lock();
+        if writer.assembler.upload() != Some(upload) {
+            cell.set(State::InFlight);
+            return;
+        }
+        match writer.assembler.finish() {
+            Ok((counts, open, sealed)) => {
+                self.store(&mut writer, sealed);
+                let size = writer.assembler.open_bytes() + (128 << 10);
+                if let Some(mut held) = writer.held.take()
+                    && let Some(part) = held.split(size).filter(|_| open)
+                {
+                    writer.open.push(part);
+                }
+                cell.count(counts);
+                cell.set(State::InFlight);
+                self.tell(Event::Finished { upload, rows: counts.sent, open, refused_rows: counts.refused });
+            }
+            Err(reason) => self.spoil(&mut writer, upload, reason),
+        }
+    }
+
+    fn spoil(&self, writer: &mut Writer, upload: Id, reason: String) {
+        writer.assembler.discard();
+        writer.held = None;
+        self.tell(Event::Spoiled { upload, reason });
+    }
+
+    fn store(&self, writer: &mut Writer, sealed: Vec<Sealed>) {
+        for sealed in sealed {
+            let body = writer.keep(sealed);
+            self.tell(Event::Cut { body });
+        }
+    }
+
+    /// Closes the open body when no upload is in the middle of it.
+    pub(crate) fn seal(&self) -> Event {
+        let mut writer = self.lock();
+        match writer.assembler.seal() {
+            Ok(Some(sealed)) => Event::Cut { body: writer.keep(sealed) },
+            _ => Event::SealBusy,
+        }
+    }
+
+    /// A body as it goes out.
+    pub(crate) fn request(&self, body: BodyId, attempt: u32, continuation: String) -> Option<Append> {
+        let writer = self.lock();
+        let stored = writer.bodies.get(&body)?;
+        Some(Append {
+            continuation,
+            first: stored.body.first.to_string(),
+            last: stored.body.last.to_string(),
+            raw: stored.body.raw,
+            bytes: stored.bytes.clone(),
+            request_id: stored.request_id,
+            attempt,
+        })
+    }
+
+    pub(crate) fn drop_body(&self, body: BodyId) {
+        self.lock().bodies.remove(&body);
+        self.room.notify_all();
+    }
+
+    /// Replaces a body by two.
+    pub(crate) fn split(&self, body: BodyId) -> Event {
+        let mut writer = self.lock();
+        let Some(stored) = writer.bodies.remove(&body) else {
+            return Event::Split { body, parts: Vec::new() };
+        };
+        let parts = writer.assembler.split(&stored.body, &stored.bytes, self.level).unwrap_or_default();
+        Event::Split { body, parts: parts.into_iter().map(|part| writer.keep(part)).collect() }
+    }
+
+    /// Forgets all rows. Bodies numbered below the answer are gone.
+    pub(crate) fn discard(&self) -> BodyId {
+        let mut writer = self.lock();
+        writer.assembler.discard();
+        writer.bodies.clear();
+        writer.open.clear();
+        writer.held = None;
+        self.room.notify_all();
+        writer.assembler.next_body()
+    }
+
+    /// Nobody waits here any more.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.discard();
+    }
+
+    /// Compressed bytes held, for the status report.
+    pub(crate) fn bytes(&self) -> usize {
+        let writer = self.lock();
+        writer.bodies.values().map(|stored| stored.bytes.len()).sum::<usize>() + writer.assembler.open_bytes()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// Stores the bytes of a closed body, with the memory they take.
+    fn keep(&mut self, sealed: Sealed) -> Body {
+        let mut held = std::mem::take(&mut self.open);
+        if let Some(current) = &mut self.held {
+            held.extend(current.split(sealed.bytes.len()));
+        }
+        let stored = Stored {
+            body: sealed.body.clone(),
+            bytes: sealed.bytes,
+            request_id: Uuid::new_v4(),
+            _held: held,
+        };
+        self.bodies.insert(sealed.body.id, stored);
+        sealed.body
+    }
+}

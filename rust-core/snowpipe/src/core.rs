@@ -1,0 +1,99 @@
+//! What all channels of a sink share.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::Api;
+use crate::budget::Budget;
+use crate::config::SinkConfig;
+use crate::machine::Now;
+use crate::messages::Messages;
+
+/// Opens at a time.
+const OPENS: usize = 16;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: SinkConfig,
+    pub(crate) api: Api,
+    pub(crate) budget: Budget,
+    pub(crate) messages: Messages,
+    pub(crate) stats: Stats,
+    pub(crate) opens: Semaphore,
+    pub(crate) runtime: Handle,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    started: Instant,
+}
+
+/// Counts since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    /// Appends acknowledged.
+    pub(crate) appends: AtomicU64,
+    /// Their uncompressed bytes.
+    pub(crate) raw: AtomicU64,
+    /// Their bytes on the wire.
+    pub(crate) compressed: AtomicU64,
+    /// Status calls.
+    pub(crate) polls: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn appended(&self, raw: u64, compressed: u64) {
+        self.appends.fetch_add(1, Ordering::Relaxed);
+        self.raw.fetch_add(raw, Ordering::Relaxed);
+        self.compressed.fetch_add(compressed, Ordering::Relaxed);
+    }
+}
+
+impl Core {
+    pub(crate) fn new(config: SinkConfig, runtime: &Handle) -> Self {
+        Self {
+            api: Api::new(&config),
+            budget: Budget::new(config.memory_budget),
+            messages: Messages::default(),
+            stats: Stats::default(),
+            opens: Semaphore::new(OPENS),
+            runtime: runtime.clone(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            started: Instant::now(),
+            config,
+        }
+    }
+
+    /// Time since the start.
+    pub(crate) fn now(&self) -> Now {
+        self.started.elapsed()
+    }
+
+    /// Waits for a moment of [`Core::now`]; for ever without one.
+    pub(crate) async fn sleep_until(&self, at: Option<Now>) {
+        match at {
+            Some(at) => tokio::time::sleep_until(self.started + at.max(Duration::from_millis(1))).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Runs a task that ends with the sink.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let stop = self.stop.clone();
+        let guarded = async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        };
+        self.tasks.spawn_on(guarded, &self.runtime).abort_handle()
+    }
+}

@@ -1,0 +1,298 @@
+//! Order of uploads: skip, trim, hold or ask for data.
+
+use std::time::Duration;
+
+use super::types::{Action, Id, Now, Settled, Span, Token};
+use super::{Machine, Phase, Upload};
+use crate::config::GapStrategy;
+use crate::machine::open::Link;
+use crate::messages::Level;
+
+/// A wait is explained in the upload's progress from here on.
+const EXPLAIN_AFTER: Duration = Duration::from_secs(5);
+/// A wait is a bulletin from here on; repeated by [`REPEAT`].
+const SAY_AFTER: Duration = Duration::from_secs(30);
+const REPEAT: Duration = Duration::from_secs(30);
+
+/// What is to be done with the head of the queue.
+enum Turn {
+    Skip,
+    Cover,
+    Late,
+    Gap(Token),
+    Publish { floor: Option<Token> },
+}
+
+impl Machine {
+    pub(super) fn begin(&mut self, upload: Id, span: Span, now: Now) {
+        let target = Some(span.end.clone());
+        let known = Upload { span, phase: Phase::Queued, began: now, target, limbo: false, refused_rows: 0 };
+        self.uploads.insert(upload, known);
+        if let Link::Refused { until, reason } = &self.link {
+            match now < *until {
+                true => {
+                    let outcome = Settled::Failed(reason.clone());
+                    self.settle(upload, outcome);
+                }
+                false => self.link = Link::Closed,
+            }
+        }
+    }
+
+    /// The queued upload with the lowest start.
+    pub(super) fn head(&self) -> Option<Id> {
+        self.uploads
+            .iter()
+            .filter(|(_, u)| matches!(u.phase, Phase::Queued | Phase::Memory))
+            .min_by(|(a, x), (b, y)| (&x.span.start, &x.span.end, *a).cmp(&(&y.span.start, &y.span.end, *b)))
+            .map(|(id, _)| *id)
+    }
+
+    /// Works through the queue until its head has to wait.
+    pub(super) fn pump_grant(&mut self, now: Now) {
+        while self.link.is_open() && self.writing.is_none() {
+            let Some(id) = self.head() else { return };
+            self.drop_other_memory(id);
+            let Some(turn) = self.uploads.get(&id).map(|u| self.turn(u)) else { return };
+            match turn {
+                Turn::Skip => self.skip(id),
+                Turn::Cover => self.cover(id),
+                Turn::Late => self.late(id),
+                Turn::Gap(previous) => {
+                    if !self.gap(id, previous, now) {
+                        return;
+                    }
+                }
+                Turn::Publish { .. } => {
+                    if self.link.is_stale() {
+                        // Somebody else opened the channel meanwhile: take it over only when there is something to say.
+                        self.reopen(now);
+                        return;
+                    }
+                    let shared = self.alone > 0 && self.open_finished > 0;
+                    if !shared {
+                        self.ask(id);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn turn(&self, upload: &Upload) -> Turn {
+        let span = &upload.span;
+        if !self.rules.tracked {
+            return Turn::Publish { floor: None };
+        }
+        let Some(tail) = self.tail.as_ref().filter(|tail| **tail >= span.start) else {
+            return self.turn_ahead(span);
+        };
+        if self.holes.left_behind(&span.start, &span.end, tail) {
+            return Turn::Late;
+        }
+        match span.end <= *tail {
+            true if self.covers(&span.end) => Turn::Skip,
+            true => Turn::Cover,
+            false => Turn::Publish { floor: Some(tail.clone()) },
+        }
+    }
+
+    /// The upload begins after everything the channel has.
+    fn turn_ahead(&self, span: &Span) -> Turn {
+        match &span.previous {
+            Some(previous) if *previous > self.reached() => Turn::Gap(previous.clone()),
+            _ => Turn::Publish { floor: None },
+        }
+    }
+
+    /// Everything up to here is published, on its way, or given up.
+    fn reached(&self) -> Token {
+        let zero = Token::zero();
+        let tail = self.tail.as_ref().unwrap_or(&zero);
+        self.holes.reach(self.proven.as_ref().map_or(tail, |proven| proven.max(tail)))
+    }
+
+    fn skip(&mut self, id: Id) {
+        let known = self.uploads.get(&id).and_then(|u| self.errors.known(&u.span.start, &u.span.end));
+        let outcome = match known {
+            Some((row_errors, message)) => Settled::Invalid { row_errors, message },
+            None => Settled::Committed { skipped_whole: true },
+        };
+        self.settle(id, outcome);
+    }
+
+    fn cover(&mut self, id: Id) {
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        if upload.phase == Phase::Memory {
+            self.out.push(Action::CancelMemory { upload: id });
+        }
+        upload.phase = Phase::Covered;
+        self.out.push(Action::Covered { upload: id });
+    }
+
+    fn late(&mut self, id: Id) {
+        let Some(span) = self.uploads.get(&id).map(|u| u.span.clone()) else { return };
+        let tail = self.tail.clone().unwrap_or_else(Token::zero);
+        let reason = format!(
+            "{}: rows {} to {} come after the channel has passed them (it stands at {tail}) and were not published \
+             before. They are neither skipped nor published out of order; publish them through another Channel Group",
+            self.rules.label, span.start, span.end
+        );
+        self.say(Level::Error, "late", reason.clone());
+        self.settle(id, Settled::Failed(reason));
+    }
+
+    /// Whether the queue can go on.
+    fn gap(&mut self, id: Id, previous: Token, now: Now) -> bool {
+        let Some(upload) = self.uploads.get(&id) else { return true };
+        let since = upload.began.max(self.link.opened_at());
+        let waited = now.saturating_sub(since);
+        let over = waited >= self.rules.gap_timeout;
+        let tail = self.tail.clone().unwrap_or_else(Token::zero);
+        let start = upload.span.start.clone();
+        match self.rules.gap_strategy {
+            GapStrategy::Publish if over => {
+                self.say(
+                    Level::Warn,
+                    "gap-published",
+                    format!(
+                        "{}: rows between {tail} and {previous} did not come within {} s; Gap Strategy PUBLISH goes on \
+                         with {start} without them",
+                        self.rules.label,
+                        self.rules.gap_timeout.as_secs()
+                    ),
+                );
+                let reached = self.reached();
+                self.holes.lost(reached, previous);
+                true
+            }
+            GapStrategy::Fail if over => {
+                let reason = format!(
+                    "{}: rows between {tail} and {previous} did not come within {} s; Gap Strategy FAIL refuses {start}",
+                    self.rules.label,
+                    self.rules.gap_timeout.as_secs()
+                );
+                self.say(Level::Error, "gap-failed", reason.clone());
+                self.fail(id, reason);
+                true
+            }
+            _ => {
+                self.hold(id, &previous, &tail, waited, now);
+                false
+            }
+        }
+    }
+
+    fn hold(&mut self, id: Id, previous: &Token, tail: &Token, waited: Duration, now: Now) {
+        if waited < EXPLAIN_AFTER || (now < self.say_at && waited >= SAY_AFTER) {
+            return;
+        }
+        let fresh = match tail.is_zero() {
+            true => {
+                " The channel has no committed token: it is new, or was dropped, or expired after 30 days without rows, \
+                 or its pipe or table was created anew. If the earlier rows are known to be in the table, set Gap \
+                 Strategy to PUBLISH for a while."
+            }
+            false => "",
+        };
+        let message = format!(
+            "{}: held back for {} s because the rows before it, up to {previous}, are not published; the channel stands at \
+             {tail}. Their FlowFile is in a queue here (penalised?) or on another node.{fresh}",
+            self.rules.label,
+            waited.as_secs()
+        );
+        self.out.push(Action::Hold { upload: id, message: message.clone() });
+        if waited >= SAY_AFTER {
+            self.say_at = now + REPEAT;
+            self.say(Level::Warn, "gap", message);
+        }
+    }
+
+    /// Memory that went to another upload than the head is given back, so that the head cannot starve.
+    fn drop_other_memory(&mut self, head: Id) {
+        for (id, upload) in &mut self.uploads {
+            if upload.phase == Phase::Memory && *id != head {
+                upload.phase = Phase::Queued;
+                self.out.push(Action::CancelMemory { upload: *id });
+            }
+        }
+    }
+
+    fn ask(&mut self, id: Id) {
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        if upload.phase == Phase::Queued {
+            upload.phase = Phase::Memory;
+            self.out.push(Action::AskMemory { upload: id, bytes: upload.span.size });
+        }
+    }
+
+    /// Memory is there: the upload is granted when it is still its turn.
+    pub(super) fn memory(&mut self, id: Id) {
+        let turn = match self.uploads.get(&id) {
+            Some(u) if u.phase == Phase::Memory => {
+                let next = self.link.is_open() && !self.link.is_stale() && self.head() == Some(id);
+                (next && self.writing.is_none()).then(|| self.turn(u))
+            }
+            _ => return,
+        };
+        let Some(Turn::Publish { floor }) = turn else {
+            if let Some(upload) = self.uploads.get_mut(&id) {
+                upload.phase = Phase::Queued;
+            }
+            self.out.push(Action::CancelMemory { upload: id });
+            return;
+        };
+        self.grant(id, floor);
+    }
+
+    fn grant(&mut self, id: Id, floor: Option<Token>) {
+        let before = self.tail.clone().unwrap_or_else(Token::zero);
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        upload.phase = Phase::Writing;
+        let span = upload.span.clone();
+        self.writing = Some(id);
+        if self.rules.tracked {
+            self.holes.fill(&span.start, &span.end);
+            if span.previous.is_none() && floor.is_none() {
+                self.holes.unknown(before.clone(), span.start.clone());
+            }
+        }
+        self.tail = Some(before.clone().max(span.end));
+        self.out.push(Action::Grant { upload: id, floor, before });
+    }
+
+    pub(super) fn abandon(&mut self, id: Id, now: Now) {
+        let Some(upload) = self.uploads.remove(&id) else { return };
+        match upload.phase {
+            Phase::Memory => self.out.push(Action::CancelMemory { upload: id }),
+            Phase::Writing => {
+                self.writing = None;
+                // Its rows cannot be taken out of the open body: start over from what is committed.
+                self.recover(super::open::Reason::Abandoned, now);
+            }
+            Phase::Queued | Phase::Written | Phase::Covered => {}
+        }
+    }
+
+    /// A row of the upload cannot be used: it fails, and what is not sent yet is given back.
+    pub(super) fn spoiled(&mut self, id: Id, reason: String, now: Now) {
+        if self.writing != Some(id) {
+            return;
+        }
+        let reason = format!("{}: {reason}", self.rules.label);
+        self.say(Level::Error, "spoiled", reason.clone());
+        self.fail(id, reason);
+        self.recover(super::open::Reason::Abandoned, now);
+    }
+
+    /// Gives an upload up. Its successors go on; should it come back after them, it is not skipped.
+    pub(super) fn fail(&mut self, id: Id, reason: String) {
+        if let Some(upload) = self.uploads.get(&id).filter(|_| self.rules.tracked) {
+            let zero = Token::zero();
+            let before = upload.span.previous.as_ref().unwrap_or(&upload.span.start);
+            let after = self.committed.as_ref().unwrap_or(&zero).max(before).clone();
+            self.holes.lost(after, upload.span.end.clone());
+        }
+        self.settle(id, Settled::Failed(reason));
+    }
+}

@@ -1,0 +1,118 @@
+//! Token ranges the channel has passed, or may pass, without their rows being in the table.
+
+use std::collections::VecDeque;
+
+use super::types::Token;
+
+/// Ranges kept; the oldest go first.
+const KEEP: usize = 512;
+
+#[derive(Debug, Clone)]
+struct Hole {
+    /// Everything up to here is accounted for.
+    after: Token,
+    upto: Token,
+    /// Whether `upto` itself belongs to the range.
+    inclusive: bool,
+    /// Rows exist and are missing; otherwise the range is known to hold no rows.
+    lost: bool,
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(super) struct Holes(VecDeque<Hole>);
+
+impl Holes {
+    /// Rows in `(after, upto]` were given up.
+    pub(super) fn lost(&mut self, after: Token, upto: Token) {
+        self.push(Hole { after, upto, inclusive: true, lost: true });
+    }
+
+    /// `(after, upto]` holds no rows.
+    pub(super) fn nothing(&mut self, after: Token, upto: Token) {
+        self.push(Hole { after, upto, inclusive: true, lost: false });
+    }
+
+    /// Nobody said what is between `after` and the row `next`.
+    pub(super) fn unknown(&mut self, after: Token, next: Token) {
+        self.push(Hole { after, upto: next, inclusive: false, lost: true });
+    }
+
+    fn push(&mut self, hole: Hole) {
+        if hole.after >= hole.upto {
+            return;
+        }
+        if self.0.len() >= KEEP {
+            self.0.pop_front();
+        }
+        self.0.push_back(hole);
+    }
+
+    /// How far a predecessor may reach when everything up to `tail` is accounted for.
+    pub(super) fn reach(&self, tail: &Token) -> Token {
+        let mut reached = tail.clone();
+        while let Some(hole) =
+            self.0.iter().find(|hole| hole.inclusive && hole.after <= reached && hole.upto > reached)
+        {
+            reached = hole.upto.clone();
+        }
+        reached
+    }
+
+    /// Whether rows between `start` and `end` were left behind by a tail at `tail`.
+    pub(super) fn left_behind(&self, start: &Token, end: &Token, tail: &Token) -> bool {
+        self.0.iter().any(|hole| {
+            hole.lost
+                && *end > hole.after
+                && (*start < hole.upto || (hole.inclusive && *start == hole.upto))
+                && *tail > hole.after
+        })
+    }
+
+    /// Rows from `start` to `end` are about to be published: what they fill is no hole.
+    pub(super) fn fill(&mut self, start: &Token, end: &Token) {
+        self.0.retain(|hole| !(*start <= hole.upto && *end >= hole.upto && *end > hole.after));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn t(n: u64) -> Token {
+        n.to_string().parse().unwrap()
+    }
+
+    #[test]
+    fn chains_of_holes_are_crossed() {
+        let mut holes = Holes::default();
+        holes.lost(t(10), t(20));
+        holes.nothing(t(20), t(25));
+        holes.unknown(t(25), t(30));
+        assert_eq!(holes.reach(&t(9)), t(9));
+        assert_eq!(holes.reach(&t(10)), t(25));
+        assert_eq!(holes.reach(&t(15)), t(25));
+        assert_eq!(holes.reach(&t(40)), t(40));
+    }
+
+    #[test]
+    fn only_lost_rows_behind_the_tail_count() {
+        let mut holes = Holes::default();
+        holes.lost(t(10), t(20));
+        holes.nothing(t(20), t(25));
+        holes.unknown(t(30), t(40));
+        for (start, end, tail, expected) in [
+            (11, 20, 50, true),
+            (20, 20, 50, true),
+            (11, 20, 10, false),
+            (1, 10, 50, false),
+            (21, 25, 50, false),
+            (31, 39, 50, true),
+            (40, 45, 50, false),
+        ] {
+            assert_eq!(holes.left_behind(&t(start), &t(end), &t(tail)), expected, "{start}-{end} at {tail}");
+        }
+        holes.fill(&t(11), &t(20));
+        assert!(!holes.left_behind(&t(11), &t(20), &t(50)));
+    }
+}

@@ -1,0 +1,237 @@
+//! One channel as a pure state machine: events in, actions out, no I/O and no clock of its own.
+//!
+//! Guarantees, given truthful events: rows reach the service in token order; an upload is settled as committed only when
+//! the committed token covers its end; nothing is skipped that is not covered by a token; rows of an invalidated
+//! channel are sent again by their FlowFile (`Retry`), never from memory, so that the committed token alone decides.
+
+mod commit;
+mod errors;
+mod grant;
+mod holes;
+mod open;
+mod send;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;
+mod types;
+mod wake;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::messages::Level;
+use errors::RowErrors;
+use holes::Holes;
+use open::Link;
+use send::Sending;
+pub(crate) use types::{
+    Action, Answer, Body, BodyId, ChannelStatus, Event, Fault, FaultClass, Id, Now, Opened, Rules, Settled,
+    Span, Token,
+};
+
+/// Where an upload stands inside the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Waits for its turn, for its predecessor or for the channel.
+    Queued,
+    /// Head of the queue, waits for memory.
+    Memory,
+    /// Its rows are being handed over.
+    Writing,
+    /// All rows are in bodies.
+    Written,
+    /// Needs no data: all of it is in flight in other uploads.
+    Covered,
+}
+
+#[derive(Debug)]
+struct Upload {
+    span: Span,
+    phase: Phase,
+    began: Now,
+    /// What must be covered for the upload to be done; the end, or less when no row was left to send.
+    target: Option<Token>,
+    /// Rows handed over were lost with an invalidated channel; the next open decides.
+    limbo: bool,
+    /// Rows the shell could not send (too large).
+    refused_rows: u64,
+}
+
+/// A body the service acknowledged and has not committed yet.
+#[derive(Debug)]
+struct Acked {
+    first: Token,
+    last: Token,
+    at: Now,
+}
+
+/// The channel logic. See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    rules: Rules,
+    rng: StdRng,
+    link: Link,
+    uploads: BTreeMap<Id, Upload>,
+    /// Committed token as the service said last.
+    committed: Option<Token>,
+    /// Highest token this process has seen committed, whatever became of the channel since.
+    proven: Option<Token>,
+    /// End of what was granted in this incarnation of the channel, at least `committed`.
+    tail: Option<Token>,
+    holes: Holes,
+    writing: Option<Id>,
+    /// Finished uploads whose last rows are in the body that is still open, and the end of the last one.
+    open_finished: usize,
+    open_last: Option<Token>,
+    /// Bodies that are to hold one upload each, so that a rejection can be told apart.
+    alone: u32,
+    seal_asked: bool,
+    bodies: VecDeque<Body>,
+    sending: Option<Sending>,
+    acked: VecDeque<Acked>,
+    errors: RowErrors,
+    /// Recoveries in a row that brought no progress.
+    strikes: u32,
+    /// Start of the upload they hit.
+    struck: Option<Token>,
+    blame: Option<open::Blame>,
+    next_send: Now,
+    last_progress: Now,
+    regressions: u32,
+    /// When a lasting trouble (a gap, a stall) is said next.
+    say_at: Now,
+    watching: bool,
+    out: Vec<Action>,
+}
+
+impl Machine {
+    pub(crate) fn new(rules: Rules, seed: u64) -> Self {
+        Self {
+            rules,
+            rng: StdRng::seed_from_u64(seed),
+            link: Link::Closed,
+            uploads: BTreeMap::new(),
+            committed: None,
+            proven: None,
+            tail: None,
+            holes: Holes::default(),
+            writing: None,
+            open_finished: 0,
+            open_last: None,
+            alone: 0,
+            seal_asked: false,
+            bodies: VecDeque::new(),
+            sending: None,
+            acked: VecDeque::new(),
+            errors: RowErrors::default(),
+            strikes: 0,
+            struck: None,
+            blame: None,
+            next_send: Duration::ZERO,
+            last_progress: Duration::ZERO,
+            regressions: 0,
+            say_at: Duration::ZERO,
+            watching: false,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes one event and says what is to be done, in order.
+    pub(crate) fn on_event(&mut self, event: Event, now: Now) -> Vec<Action> {
+        match event {
+            Event::Begin { upload, span } => self.begin(upload, span, now),
+            Event::Memory { upload } => self.memory(upload),
+            Event::Cut { body } => self.cut(body),
+            Event::SealBusy => {}
+            Event::Finished { upload, rows, open, refused_rows } => {
+                self.finished(upload, rows, open, refused_rows);
+            }
+            Event::Spoiled { upload, reason } => self.spoiled(upload, reason, now),
+            Event::Abandon { upload } => self.abandon(upload, now),
+            Event::Opened { attempt, answer } => self.opened(attempt, answer, now),
+            Event::Appended { body, attempt, answer } => self.appended(body, attempt, answer, now),
+            Event::Split { body, parts } => self.split(body, parts, now),
+            Event::Status { asked, answer } => self.status(asked, answer, now),
+            Event::Tick => {}
+        }
+        self.pump(now);
+        std::mem::take(&mut self.out)
+    }
+
+    /// No upload is known: the shell may forget the channel after a while.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.uploads.is_empty() && self.sending.is_none() && self.bodies.is_empty()
+    }
+
+    /// The committed token, for the status report.
+    pub(crate) fn committed(&self) -> Option<&Token> {
+        self.committed.as_ref()
+    }
+
+    /// Bodies and uploads in the machine, for the status report.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.uploads.len(), self.bodies.len() + self.acked.len() + usize::from(self.sending.is_some()))
+    }
+
+    /// Short name of the link's state, for the status report.
+    pub(crate) fn link_name(&self) -> &'static str {
+        self.link.name()
+    }
+
+    /// Everything that may have become possible through the last event.
+    fn pump(&mut self, now: Now) {
+        self.timers(now);
+        self.pump_open(now);
+        self.pump_send(now);
+        self.pump_grant(now);
+        let watch = self.wants_status();
+        if watch != self.watching {
+            self.watching = watch;
+            self.out.push(Action::Watch(watch));
+        }
+    }
+
+    fn wants_status(&self) -> bool {
+        self.link.is_open()
+            && (!self.acked.is_empty()
+                || self.uploads.values().any(|u| u.phase == Phase::Covered)
+                || (self.writing.is_none() && self.head().is_some()))
+    }
+
+    fn settle(&mut self, upload: Id, outcome: Settled) {
+        if let Some(known) = self.uploads.remove(&upload) {
+            if self.writing == Some(upload) {
+                self.writing = None;
+            }
+            if known.phase == Phase::Memory {
+                self.out.push(Action::CancelMemory { upload });
+            }
+            self.out.push(Action::Settle { upload, outcome });
+        }
+    }
+
+    fn say(&mut self, level: Level, key: &str, text: String) {
+        self.out.push(Action::Say { level, key: format!("{key}/{}", self.rules.label), text });
+    }
+
+    /// Whether the committed token says that everything up to `end` is in the table.
+    fn covers(&self, end: &Token) -> bool {
+        let Some(committed) = &self.committed else { return false };
+        match self.rules.tracked {
+            true => committed >= end,
+            // Without tracking the tokens of other writers mean nothing: only one of our own proves anything.
+            false => committed >= end && self.is_own(committed),
+        }
+    }
+
+    fn is_own(&self, token: &Token) -> bool {
+        self.proven.as_ref() == Some(token)
+            || self.acked.iter().any(|body| body.last == *token)
+            || self.sending.as_ref().is_some_and(|sending| sending.body.last == *token)
+            || self.uploads.values().any(|u| u.span.end == *token)
+    }
+}

@@ -1,0 +1,391 @@
+//! Opening a channel, and opening it anew after it was invalidated.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+use super::errors::Range;
+use super::types::{Action, Fault, FaultClass, Id, Now, Opened, Settled, Token};
+use super::{Machine, Phase};
+use crate::messages::Level;
+
+/// Uncommitted rows are waited for this long, then the open discards them (the rule of Snowflake's own SDK).
+const FORCE_AFTER: Duration = Duration::from_secs(120);
+/// Rows of an invalidated channel wait this long for the channel to open again, then go back to their queue.
+const LIMBO: Duration = Duration::from_secs(150);
+/// Recoveries in a row without progress, then the first upload concerned fails.
+const STRIKES: u32 = 5;
+/// The same when another client keeps taking the channel over.
+const STALE_STRIKES: u32 = 12;
+/// Opens the service refuses for good before the waiting uploads fail.
+const REJECTIONS: u32 = 3;
+/// Bodies not shared by uploads after one that was refused and shared.
+const ALONE: u32 = 32;
+/// A refused channel is looked at again after this time.
+const REFUSED: Duration = Duration::from_secs(30);
+/// Positions of Kinesis have 56 digits and more; from here on a token's length tells its origin.
+const LONG_TOKEN: usize = 40;
+
+/// Connection to the channel.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// Not open; opened when there is an upload.
+    Closed,
+    Opening(Opening),
+    Open {
+        continuation: String,
+        opened: Now,
+        /// Somebody else moved the channel; our continuation token is void.
+        stale: bool,
+    },
+    /// Its committed token cannot be explained.
+    Refused {
+        until: Now,
+        reason: String,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Opening {
+    attempt: u64,
+    asked: bool,
+    next_at: Now,
+    tries: u32,
+    rejections: u32,
+    since: Now,
+    uncommitted_since: Option<Now>,
+}
+
+/// Why a channel is opened anew.
+#[derive(Debug, Clone)]
+pub(super) enum Reason {
+    /// An upload was abandoned half-written, or a new owner is to take over: nobody's fault.
+    Abandoned,
+    /// The continuation token is void.
+    Stale(String),
+    /// Anything else.
+    Broken(String),
+}
+
+/// Who is to blame for a rejected body.
+#[derive(Debug, Clone)]
+pub(super) struct Blame {
+    pub(super) first: Token,
+    pub(super) last: Token,
+    pub(super) reason: String,
+}
+
+impl Link {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Link::Open { .. })
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Link::Open { stale: true, .. })
+    }
+
+    pub(super) fn opened_at(&self) -> Now {
+        match self {
+            Link::Open { opened, .. } => *opened,
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Link::Closed => "closed",
+            Link::Opening(_) => "opening",
+            Link::Open { stale: true, .. } => "stale",
+            Link::Open { .. } => "open",
+            Link::Refused { .. } => "refused",
+        }
+    }
+}
+
+impl Machine {
+    /// Forgets everything that is not committed and opens anew. What was handed over waits for the answer.
+    pub(super) fn recover(&mut self, reason: Reason, now: Now) {
+        let pause = match &reason {
+            Reason::Abandoned => Duration::ZERO,
+            Reason::Stale(text) | Reason::Broken(text) => {
+                let note = format!("{}: opened anew, {text}", self.rules.label);
+                self.say(Level::Warn, "reopen", note);
+                let limit = if matches!(reason, Reason::Stale(_)) { STALE_STRIKES } else { STRIKES };
+                self.strike(text, limit);
+                self.backoff(self.strikes.max(1) - 1, Duration::from_millis(250), Duration::from_secs(8))
+            }
+        };
+        for upload in self.uploads.values_mut() {
+            match upload.phase {
+                Phase::Writing | Phase::Written => upload.limbo = true,
+                Phase::Covered => upload.phase = Phase::Queued,
+                Phase::Queued | Phase::Memory => {}
+            }
+        }
+        self.forget_bodies();
+        self.tail = None;
+        self.out.push(Action::Discard);
+        self.start_opening(now, now + pause);
+    }
+
+    fn forget_bodies(&mut self) {
+        self.writing = None;
+        self.forget_open_body();
+        self.bodies.clear();
+        self.sending = None;
+        self.acked.clear();
+    }
+
+    /// Opens anew although nothing is wrong: another owner had the channel meanwhile.
+    pub(super) fn reopen(&mut self, now: Now) {
+        self.tail = None;
+        self.start_opening(now, now);
+    }
+
+    fn start_opening(&mut self, now: Now, next_at: Now) {
+        self.link = Link::Opening(Opening {
+            attempt: self.rng.random(),
+            asked: false,
+            next_at,
+            tries: 0,
+            rejections: 0,
+            since: now,
+            uncommitted_since: None,
+        });
+    }
+
+    /// Counts recoveries that hit the same first upload; it is given up at the limit, once the channel is open again.
+    fn strike(&mut self, text: &str, limit: u32) {
+        let lost = self.uploads.values().filter(|u| matches!(u.phase, Phase::Writing | Phase::Written));
+        let Some(first) = lost.map(|u| &u.span.start).min().cloned() else { return };
+        if self.struck.as_ref() != Some(&first) {
+            self.strikes = 0;
+            self.struck = Some(first.clone());
+        }
+        self.strikes += 1;
+        if self.strikes > limit && self.blame.is_none() {
+            let reason =
+                format!("{} recoveries in a row brought no progress; the last one: {text}", self.strikes);
+            self.blame = Some(Blame { first: first.clone(), last: first, reason });
+            self.strikes = 0;
+        }
+    }
+
+    pub(super) fn pump_open(&mut self, now: Now) {
+        if matches!(self.link, Link::Closed) && !self.uploads.is_empty() {
+            self.start_opening(now, now);
+        }
+        let nobody = self.uploads.is_empty();
+        let Link::Opening(opening) = &mut self.link else { return };
+        if opening.asked || now < opening.next_at {
+            return;
+        }
+        if nobody {
+            self.link = Link::Closed;
+            return;
+        }
+        opening.asked = true;
+        let force = opening.uncommitted_since.is_some_and(|since| now >= since + FORCE_AFTER);
+        self.out.push(Action::Open { attempt: opening.attempt, force });
+        if force {
+            let text = format!(
+                "{}: accepted rows were not committed within {} s; the channel is opened without them, they are sent \
+                 again",
+                self.rules.label,
+                FORCE_AFTER.as_secs()
+            );
+            self.say(Level::Warn, "force", text);
+        }
+    }
+
+    pub(super) fn opened(&mut self, attempt: u64, answer: Result<Opened, Fault>, now: Now) {
+        match &self.link {
+            Link::Opening(opening) if opening.attempt == attempt && opening.asked => {}
+            _ => return,
+        }
+        match answer {
+            Ok(opened) => self.open_succeeded(opened, now),
+            Err(fault) => self.open_failed(&fault, now),
+        }
+    }
+
+    fn open_failed(&mut self, fault: &Fault, now: Now) {
+        let (base, cap) = match fault.class {
+            FaultClass::Uncommitted => (Duration::from_millis(300), Duration::from_secs(2)),
+            FaultClass::Throttled | FaultClass::Transient => {
+                (Duration::from_millis(500), Duration::from_secs(15))
+            }
+            FaultClass::ClientInvalid => {
+                self.out.push(Action::Rediscover);
+                (Duration::from_secs(1), Duration::from_secs(15))
+            }
+            _ => (Duration::from_secs(1), Duration::from_secs(15)),
+        };
+        let tries = match &self.link {
+            Link::Opening(opening) => opening.tries,
+            _ => return,
+        };
+        let pause = self.backoff(tries, base, cap).max(fault.retry_after.unwrap_or_default());
+        let Link::Opening(opening) = &mut self.link else { return };
+        opening.asked = false;
+        opening.tries += 1;
+        opening.next_at = now + pause;
+        if fault.class == FaultClass::Uncommitted {
+            opening.uncommitted_since.get_or_insert(now);
+        }
+        let refused = fault.class == FaultClass::Rejected && {
+            opening.rejections += 1;
+            opening.rejections >= REJECTIONS
+        };
+        let waited = now.saturating_sub(opening.since);
+        let quiet = match fault.class {
+            FaultClass::Uncommitted => waited < Duration::from_secs(30),
+            FaultClass::Transient | FaultClass::Throttled => waited < Duration::from_secs(3),
+            _ => false,
+        };
+        if !quiet {
+            let text = format!("{}: cannot be opened: {}", self.rules.label, fault.detail);
+            self.hold_all(&text);
+            self.say(Level::Error, "open", text);
+        }
+        if refused {
+            let reason = format!("{}: cannot be opened: {}", self.rules.label, fault.detail);
+            self.refuse(reason, now);
+        }
+    }
+
+    fn hold_all(&mut self, message: &str) {
+        for (id, upload) in &self.uploads {
+            if matches!(upload.phase, Phase::Queued | Phase::Memory) {
+                self.out.push(Action::Hold { upload: *id, message: message.to_owned() });
+            }
+        }
+    }
+
+    fn open_succeeded(&mut self, opened: Opened, now: Now) {
+        if let Some(code) = bad_code(opened.status.code.as_deref()) {
+            let fault = Fault {
+                class: FaultClass::ChannelInvalid,
+                detail: format!("the service answers with channel status {code}"),
+                retry_after: None,
+            };
+            return self.open_failed(&fault, now);
+        }
+        let committed = match self.parse(opened.status.committed.as_deref()) {
+            Ok(committed) => committed,
+            Err(reason) => return self.refuse(reason, now),
+        };
+        self.set_committed(committed, now);
+        self.tail = self.committed.clone();
+        self.regressions = 0;
+        self.link = Link::Open { continuation: opened.continuation, opened: now, stale: false };
+        self.say_at = now;
+        self.settle_limbo(&opened.status);
+    }
+
+    /// Decides what became of the rows that were under way when the channel was invalidated.
+    fn settle_limbo(&mut self, status: &super::ChannelStatus) {
+        let limbo: Vec<Id> = self.uploads.iter().filter(|(_, u)| u.limbo).map(|(id, _)| *id).collect();
+        let (done, open): (Vec<Id>, Vec<Id>) =
+            limbo.into_iter().partition(|id| self.uploads.get(id).is_some_and(|u| self.is_done(u)));
+        let window: Vec<(Id, Range)> = done.iter().filter_map(|id| self.range_of(*id)).collect();
+        let bodies: Vec<Range> = window.iter().map(|(_, range)| range.clone()).collect();
+        self.finish(status, &window, &bodies);
+        let blame = self.blame.take();
+        let blamed: Vec<Id> = open
+            .iter()
+            .filter(|id| {
+                self.uploads
+                    .get(id)
+                    .zip(blame.as_ref())
+                    .is_some_and(|(u, b)| u.span.start <= b.last && u.span.end >= b.first)
+            })
+            .copied()
+            .collect();
+        if blamed.len() > 1 {
+            self.alone = ALONE;
+        }
+        for id in open {
+            match &blame {
+                Some(blame) if blamed == [id] => {
+                    let reason = format!("{}: {}", self.rules.label, blame.reason);
+                    self.say(Level::Error, "blame", reason.clone());
+                    self.fail(id, reason);
+                }
+                Some(blame) => self.settle(id, Settled::Retry(blame.reason.clone())),
+                None => {
+                    let text = "the channel was opened anew before these rows were committed";
+                    self.settle(id, Settled::Retry(text.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Rows in limbo go back to their queue when the channel does not open for long.
+    pub(super) fn end_limbo(&mut self, now: Now) {
+        match &self.link {
+            Link::Opening(opening) if now >= opening.since + LIMBO => {}
+            _ => return,
+        }
+        let limbo: Vec<Id> = self.uploads.iter().filter(|(_, u)| u.limbo).map(|(id, _)| *id).collect();
+        for id in limbo {
+            let text = format!("the channel did not open again within {} s", LIMBO.as_secs());
+            self.settle(id, Settled::Retry(text));
+        }
+    }
+
+    /// When an opening channel wants to be looked at again.
+    pub(super) fn opening_wake(&self) -> Option<Now> {
+        let Link::Opening(opening) = &self.link else { return None };
+        let limbo = self.uploads.values().any(|u| u.limbo).then(|| opening.since + LIMBO);
+        let next = (!opening.asked).then_some(opening.next_at);
+        limbo.into_iter().chain(next).min()
+    }
+
+    /// No upload can go through this channel.
+    pub(super) fn refuse(&mut self, reason: String, now: Now) {
+        self.say(Level::Error, "refused", reason.clone());
+        if self.writing.is_some() || !self.bodies.is_empty() || self.sending.is_some() {
+            self.out.push(Action::Discard);
+        }
+        self.forget_bodies();
+        let ids: Vec<Id> = self.uploads.keys().copied().collect();
+        for id in ids {
+            self.settle(id, Settled::Failed(reason.clone()));
+        }
+        self.link = Link::Refused { until: now + REFUSED, reason };
+    }
+
+    /// The committed token as a number, or why it cannot be one of this lineage.
+    pub(super) fn parse(&self, text: Option<&str>) -> Result<Option<Token>, String> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let parsed = text.parse::<Token>();
+        if !self.rules.tracked {
+            return Ok(parsed.ok());
+        }
+        let advice =
+            "It belongs to another program or another source. Drop the channel, or use another Channel Group";
+        let token = parsed.map_err(|_| {
+            format!("{}: its committed offset token is not a decimal number. {advice}", self.rules.label)
+        })?;
+        let longest = self.uploads.values().map(|u| u.span.end.as_str().len()).max().unwrap_or(0);
+        if longest >= LONG_TOKEN && token.as_str().len() > longest + 2 {
+            return Err(format!(
+                "{}: its committed offset token {token} is larger than anything this shard can have produced. {advice}",
+                self.rules.label
+            ));
+        }
+        Ok(Some(token))
+    }
+
+    /// `base` doubled `tries` times, at most `cap`, with jitter down to a half.
+    pub(super) fn backoff(&mut self, tries: u32, base: Duration, cap: Duration) -> Duration {
+        let full = base.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(cap);
+        full.mul_f64(self.rng.random_range(0.5..1.0))
+    }
+}
+
+/// A status code that is not a healthy one. The documentation says `ACTIVE`, the service says `SUCCESS`.
+pub(super) fn bad_code(code: Option<&str>) -> Option<&str> {
+    code.filter(|code| !code.is_empty() && !matches!(*code, "SUCCESS" | "ACTIVE" | "0"))
+}

@@ -1,0 +1,249 @@
+//! Sending bodies one after the other, each with the continuation token of the one before.
+
+use std::time::Duration;
+
+use super::open::{Blame, Link, Reason};
+use super::types::{Action, Body, BodyId, Fault, FaultClass, Id, Now, Settled};
+use super::{Acked, Machine, Phase};
+use crate::messages::Level;
+
+/// A gateway may say "not found" for a moment.
+const NOT_FOUND_PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Sending {
+    pub(super) body: Body,
+    attempt: u32,
+    asked: bool,
+    next_at: Now,
+    /// Time for retries is counted from here; throttling moves it.
+    since: Now,
+    splitting: bool,
+}
+
+impl Machine {
+    pub(super) fn cut(&mut self, body: Body) {
+        self.forget_open_body();
+        self.alone = self.alone.saturating_sub(1);
+        self.bodies.push_back(body);
+    }
+
+    pub(super) fn forget_open_body(&mut self) {
+        self.seal_asked = false;
+        self.open_finished = 0;
+        self.open_last = None;
+    }
+
+    pub(super) fn finished(&mut self, id: Id, rows: u64, open: bool, refused_rows: u64) {
+        if self.writing == Some(id) {
+            self.writing = None;
+        }
+        let Some(upload) = self.uploads.get_mut(&id).filter(|u| u.phase == Phase::Writing) else { return };
+        upload.phase = Phase::Written;
+        upload.refused_rows = refused_rows;
+        if upload.limbo {
+            return;
+        }
+        self.seal_asked = false;
+        // The body may have been closed between the last row and this event.
+        let end = upload.span.end.clone();
+        if open && self.newest_cut().is_some_and(|cut| cut >= end) {
+            return;
+        }
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        if open {
+            self.open_finished += 1;
+            self.open_last = Some(end);
+            return;
+        }
+        self.finished_empty(id, rows, refused_rows);
+    }
+
+    /// Nothing of the upload was left to send: it is done when what was under way before it is committed.
+    fn finished_empty(&mut self, id: Id, rows: u64, refused_rows: u64) {
+        let newest = self.newest();
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        let span = upload.span.clone();
+        let before = span.previous.as_ref().unwrap_or(&span.start).clone();
+        let after = newest.clone().map_or(before.clone(), |newest| newest.max(before));
+        upload.target = newest.clone().map(|newest| newest.min(span.end.clone()));
+        self.tail = newest;
+        if self.rules.tracked {
+            self.holes.nothing(after, span.end);
+        }
+        if refused_rows > 0 && rows == 0 {
+            let reason = format!("{}: no row fits into a request to Snowflake", self.rules.label);
+            self.settle(id, Settled::Failed(reason));
+            return;
+        }
+        let done = self.uploads.get(&id).is_some_and(|u| self.is_done(u));
+        if done {
+            self.settle(id, Settled::Committed { skipped_whole: false });
+        }
+    }
+
+    /// The highest token of what is committed, sent, waiting to be sent or finished.
+    fn newest(&self) -> Option<super::Token> {
+        self.newest_cut().max(self.open_last.clone())
+    }
+
+    /// The same without the open body.
+    fn newest_cut(&self) -> Option<super::Token> {
+        let bodies = self.bodies.iter().map(|body| &body.last);
+        let sending = self.sending.iter().map(|sending| &sending.body.last);
+        let acked = self.acked.iter().map(|body| &body.last);
+        bodies.chain(sending).chain(acked).chain(&self.committed).max().cloned()
+    }
+
+    pub(super) fn pump_send(&mut self, now: Now) {
+        if !self.link.is_open() || self.link.is_stale() {
+            return;
+        }
+        if self.sending.is_none() && now >= self.next_send {
+            if let Some(body) = self.bodies.pop_front() {
+                let pace = Duration::from_secs_f64(body.raw as f64 / self.rules.byte_rate as f64);
+                self.next_send = now + pace.max(self.rules.request_interval);
+                self.sending = Some(Sending {
+                    body,
+                    attempt: 0,
+                    asked: false,
+                    next_at: now,
+                    since: now,
+                    splitting: false,
+                });
+            } else if self.open_finished > 0 && !self.seal_asked {
+                self.seal_asked = true;
+                self.out.push(Action::Seal);
+            }
+        }
+        let Link::Open { continuation, .. } = &self.link else { return };
+        let Some(sending) = &mut self.sending else { return };
+        if sending.asked || sending.splitting || now < sending.next_at {
+            return;
+        }
+        sending.asked = true;
+        self.out.push(Action::Append {
+            body: sending.body.id,
+            attempt: sending.attempt,
+            continuation: continuation.clone(),
+            first: sending.body.first.clone(),
+            last: sending.body.last.clone(),
+        });
+    }
+
+    pub(super) fn appended(&mut self, body: BodyId, attempt: u32, answer: Result<String, Fault>, now: Now) {
+        let ours = |s: &Sending| s.body.id == body && s.attempt == attempt && s.asked;
+        if !self.sending.as_ref().is_some_and(ours) {
+            return;
+        }
+        match answer {
+            Ok(next) => self.accepted(next, now),
+            Err(fault) => self.append_failed(&fault, now),
+        }
+    }
+
+    fn accepted(&mut self, next: String, now: Now) {
+        let Link::Open { continuation, .. } = &mut self.link else { return };
+        if next == *continuation || next.is_empty() {
+            // The service says that the token we hold is still the next one: the rows were not taken.
+            let text = "the service answered an append with the same continuation token".to_owned();
+            return self.recover(Reason::Broken(text), now);
+        }
+        *continuation = next;
+        let Some(Sending { body, .. }) = self.sending.take() else { return };
+        self.out.push(Action::DropBody { body: body.id });
+        if self.acked.is_empty() {
+            self.last_progress = now;
+        }
+        self.acked.push_back(Acked { first: body.first, last: body.last, at: now });
+    }
+
+    fn append_failed(&mut self, fault: &Fault, now: Now) {
+        let Some(sending) = &mut self.sending else { return };
+        sending.asked = false;
+        let tries = sending.attempt;
+        sending.attempt += 1;
+        let waited = now.saturating_sub(sending.since);
+        let detail = fault.detail.clone();
+        match fault.class {
+            FaultClass::Throttled => {
+                sending.since = now;
+                let pause = self.backoff(tries, Duration::from_millis(500), Duration::from_secs(10));
+                self.retry_append(pause.max(fault.retry_after.unwrap_or_default()), now);
+                let text =
+                    format!("{}: Snowflake throttles appends, they slow down: {detail}", self.rules.label);
+                self.say(Level::Warn, "throttled", text);
+            }
+            FaultClass::TooLarge => {
+                sending.splitting = true;
+                let body = sending.body.id;
+                self.out.push(Action::Split { body });
+            }
+            FaultClass::Stale => self.recover(Reason::Stale(detail), now),
+            FaultClass::ChannelInvalid | FaultClass::Uncommitted => {
+                self.recover(Reason::Broken(detail), now);
+            }
+            FaultClass::ClientInvalid => {
+                self.out.push(Action::Rediscover);
+                self.recover(Reason::Broken(detail), now);
+            }
+            FaultClass::Rejected => self.rejected(detail, now),
+            FaultClass::Missing if waited >= NOT_FOUND_PATIENCE => {
+                self.recover(Reason::Broken(detail), now);
+            }
+            FaultClass::Auth | FaultClass::Missing | FaultClass::Transient => {
+                if waited >= self.rules.insert_timeout {
+                    return self.recover(Reason::Broken(detail), now);
+                }
+                let pause = self.backoff(tries, Duration::from_millis(250), Duration::from_secs(8));
+                self.retry_append(pause.max(fault.retry_after.unwrap_or_default()), now);
+                if waited >= Duration::from_secs(3) || fault.class == FaultClass::Auth {
+                    let text = format!("{}: rows cannot be sent, retrying: {detail}", self.rules.label);
+                    self.say(Level::Warn, "append", text);
+                }
+            }
+        }
+    }
+
+    fn retry_append(&mut self, pause: Duration, now: Now) {
+        if let Some(sending) = &mut self.sending {
+            sending.next_at = now + pause;
+        }
+    }
+
+    /// The service will never take this body: its upload fails once the channel is open again.
+    fn rejected(&mut self, detail: String, now: Now) {
+        if let Some(sending) = &self.sending {
+            self.blame = Some(Blame {
+                first: sending.body.first.clone(),
+                last: sending.body.last.clone(),
+                reason: format!("Snowflake refused the rows: {detail}"),
+            });
+        }
+        self.recover(Reason::Broken(detail), now);
+    }
+
+    pub(super) fn split(&mut self, body: BodyId, parts: Vec<Body>, now: Now) {
+        let Some(sending) = self.sending.take_if(|s| s.body.id == body && s.splitting) else { return };
+        if parts.is_empty() {
+            self.sending = Some(sending);
+            return self.rejected("one row alone is larger than a request may be".to_owned(), now);
+        }
+        for part in parts.into_iter().rev() {
+            self.bodies.push_front(part);
+        }
+    }
+
+    /// When sending wants to be looked at again.
+    pub(super) fn sending_wake(&self) -> Option<Now> {
+        if !self.link.is_open() {
+            return None;
+        }
+        match &self.sending {
+            Some(sending) if sending.asked || sending.splitting => None,
+            Some(sending) => Some(sending.next_at),
+            None if self.bodies.is_empty() && (self.open_finished == 0 || self.seal_asked) => None,
+            None => Some(self.next_send),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What happens only because time passes.
+
+use std::time::Duration;
+
+use super::open::Reason;
+use super::types::Now;
+use super::{Machine, Phase};
+use crate::messages::Level;
+
+/// Accepted rows without a commit are a bulletin from here on.
+const STALL: Duration = Duration::from_secs(60);
+const REPEAT: Duration = Duration::from_secs(30);
+/// A held upload is looked at again at least this often, so that its explanation stays fresh.
+const HELD_LOOK: Duration = Duration::from_secs(5);
+
+impl Machine {
+    /// Time-outs that are due.
+    pub(super) fn timers(&mut self, now: Now) {
+        self.end_limbo(now);
+        let Some(since) = self.uncommitted_since().filter(|_| self.link.is_open()) else { return };
+        let waited = now.saturating_sub(since);
+        let key = waited.as_secs();
+        if waited >= STALL && now >= self.say_at {
+            self.say_at = now + REPEAT;
+            let text = format!(
+                "{}: accepted rows are not committed for {key} s. The service is slow or the pipe is broken; check the \
+                 pipe's state in Snowflake",
+                self.rules.label
+            );
+            self.say(Level::Warn, "stall", text);
+        }
+        if waited >= self.rules.tracking_timeout {
+            let text = format!("accepted rows were not committed within {key} s (Offset Tracking Timeout)");
+            self.recover(Reason::Broken(text), now);
+        }
+    }
+
+    /// Since when the oldest acknowledged body waits without any progress.
+    fn uncommitted_since(&self) -> Option<Now> {
+        self.acked.front().map(|body| body.at.max(self.last_progress))
+    }
+
+    /// When [`super::Event::Tick`] is wanted at the latest.
+    pub(crate) fn next_wake(&self, now: Now) -> Option<Now> {
+        let stall = self.uncommitted_since().map(|since| {
+            let stall = (since + STALL).max(self.say_at);
+            stall.min(since + self.rules.tracking_timeout)
+        });
+        let held = self.link.is_open()
+            && self.writing.is_none()
+            && self.uploads.values().any(|u| u.phase == Phase::Queued);
+        let held = held.then(|| now + HELD_LOOK.min(self.rules.gap_timeout.max(Duration::from_millis(100))));
+        [self.opening_wake(), self.sending_wake(), stall, held].into_iter().flatten().min()
+    }
+}
