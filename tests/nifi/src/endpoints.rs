@@ -38,7 +38,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Reads the file, waiting until the local cloud has written it.
     pub async fn read(file: &Path, limit: Duration) -> Result<Self> {
-        wait_for(&format!("the local cloud's {}", file.display()), limit, async || {
+        wait_for(&format!("the local cloud's {}", file.display()), limit, || async {
             Ok(std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()))
         })
         .await

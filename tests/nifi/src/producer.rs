@@ -93,7 +93,7 @@ impl Producer {
             i32::try_from(shards).map_err(|_| Error::Unexpected(format!("{shards} shards are too many")))?;
         let created = client.create_stream().stream_name(stream).shard_count(count).send().await;
         created.map_err(|error| failed("creating", DisplayErrorContext(&error).to_string()))?;
-        wait_for(&format!("stream {stream} being active"), Duration::from_secs(60), async || {
+        wait_for(&format!("stream {stream} being active"), Duration::from_secs(60), || async {
             let described = client.describe_stream_summary().stream_name(stream).send().await;
             let described =
                 described.map_err(|error| failed("describing", DisplayErrorContext(&error).to_string()))?;

@@ -54,7 +54,7 @@ async fn a_nifi_boots_takes_a_flow_and_keeps_it_through_a_kill() {
     assert!(refused.contains("404") && refused.contains("no-such-id"), "{refused}");
 
     let limit = Duration::from_secs(20);
-    wait_for("the flow on disk", limit, async || {
+    wait_for("the flow on disk", limit, || async {
         Ok(nifi.stored_flow().ok().filter(|flow| flow.contains("http://127.0.0.1:2")))
     })
     .await

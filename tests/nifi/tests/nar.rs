@@ -1,5 +1,11 @@
 //! What is inside the NAR: everything that NiFi needs of it, and nothing else.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests end a test as the tests themselves do"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};

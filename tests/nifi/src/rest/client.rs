@@ -76,7 +76,7 @@ impl RestClient {
         what: &str,
         done: impl Fn(&Value) -> Option<T>,
     ) -> Result<T> {
-        wait_for(what, REQUEST_LIMIT, async || {
+        wait_for(what, REQUEST_LIMIT, || async {
             let answer: Value = self.get(path).await?;
             Ok(done(&answer))
         })
@@ -85,11 +85,10 @@ impl RestClient {
 }
 
 /// Calls `probe` until it finds something, at most for `limit`.
-pub async fn wait_for<T>(
-    what: &str,
-    limit: Duration,
-    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
-) -> Result<T> {
+pub async fn wait_for<T, F>(what: &str, limit: Duration, mut probe: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
     let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = probe().await? {

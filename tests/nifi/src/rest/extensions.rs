@@ -40,7 +40,7 @@ impl RestClient {
             })
             .await?;
         let id = text(&answer, "/narSummary/identifier")?;
-        let installed = wait_for("the installation of the NAR", INSTALL_LIMIT, async || {
+        let installed = wait_for("the installation of the NAR", INSTALL_LIMIT, || async {
             let nar = self.nars().await?.into_iter().find(|nar| nar.identifier == id);
             Ok(nar.filter(|nar| matches!(nar.state.as_str(), "Installed" | "Failed" | "Missing Dependency")))
         })

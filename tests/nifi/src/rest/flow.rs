@@ -73,7 +73,7 @@ impl RestClient {
 
     /// The processors of a group once NiFi has validated all of them.
     pub async fn validated_processors(&self, group: &str) -> Result<Vec<Processor>> {
-        wait_for("the validation of the processors", Duration::from_secs(60), async || {
+        wait_for("the validation of the processors", Duration::from_secs(60), || async {
             let processors = self.processors(group).await?;
             let all = processors.iter().all(|p| p.validation_status != "VALIDATING");
             Ok(all.then_some(processors))
@@ -127,7 +127,7 @@ impl RestClient {
 
     /// Waits until no processor of a stopped group has a thread or is still stopping.
     pub async fn wait_until_idle(&self, group: &str, limit: Duration) -> Result<()> {
-        wait_for("the stop of the process group", limit, async || {
+        wait_for("the stop of the process group", limit, || async {
             let answer: Value = self.get(&format!("/process-groups/{group}/processors")).await?;
             let entities: Vec<Value> = part(&answer, "/processors")?;
             let idle = entities.iter().all(|entity| {

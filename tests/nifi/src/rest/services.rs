@@ -32,7 +32,7 @@ impl RestClient {
     async fn switch_services(&self, group: &str, state: &str) -> Result<()> {
         let body = json!({ "id": group, "state": state });
         self.put::<Value>(&format!("/flow/process-groups/{group}/controller-services"), &body).await?;
-        wait_for(&format!("controller services being {state}"), SWITCH_LIMIT, async || {
+        wait_for(&format!("controller services being {state}"), SWITCH_LIMIT, || async {
             let all = self.services(group).await?.iter().all(|service| service.state == state);
             Ok(all.then_some(()))
         })

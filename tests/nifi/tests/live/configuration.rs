@@ -105,7 +105,7 @@ async fn start_at_once(connector: &Connector) -> Outcome {
     let begun = Instant::now();
     connector.rest.start_group(&connector.group).await?;
     for id in [&connector.consumer, &connector.publisher] {
-        wait_for("processors that run", Duration::from_secs(5), async || {
+        wait_for("processors that run", Duration::from_secs(5), || async {
             Ok((connector.rest.processor(id).await?.state == "RUNNING").then_some(()))
         })
         .await?;
@@ -122,7 +122,7 @@ async fn stop_in_time(connector: &Connector) -> Outcome {
 }
 
 async fn bulletin(connector: &Connector, texts: &[&str]) -> Outcome {
-    let found = wait_for("the bulletin", BULLETIN, async || {
+    let found = wait_for("the bulletin", BULLETIN, || async {
         let said = connector.bulletin_texts().await?;
         Ok(said.into_iter().find(|text| texts.iter().all(|part| text.contains(part))))
     })

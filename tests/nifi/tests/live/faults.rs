@@ -24,8 +24,10 @@ pub async fn connections_cut_at_random_for_half_a_minute(world: Arc<World>) -> O
     println!("  SHARDFLOW_SEED={seed}");
     let (settings, _producer) = world.prepare("cut", 4).await?;
     let connector = world.run_flow(&settings).await?;
-    let plan = CutPlan { seed, probability: 0.5, bytes: 0..300_000 };
-    world.cloud.plan_cuts(Some(plan));
+    let networks = [world.cloud.aws_network(), world.cloud.snowflake_network()];
+    for (network, seed) in networks.iter().zip(seed..) {
+        network.plan_cuts(Some(CutPlan { seed, probability: 0.5, bytes: 0..300_000 }));
+    }
     let begun = Instant::now();
     let mut ledger = Vec::new();
     let mut outcome = Ok(());
@@ -34,11 +36,13 @@ pub async fn connections_cut_at_random_for_half_a_minute(world: Arc<World>) -> O
         if outcome.is_err() {
             break;
         }
-        // Connections that live long are pooled ones: they die too.
-        world.cloud.cut_connections();
+        // Connections that were opened before the plan, and those that it spares, die too.
+        networks.iter().for_each(|network| {
+            network.cut_all();
+        });
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    world.cloud.plan_cuts(None);
+    networks.iter().for_each(|network| network.plan_cuts(None));
     outcome?;
     let records = u64::try_from(ledger.len())?;
     world.wait_for_rows(&settings, records - bad_among(records), ARRIVAL).await?;
@@ -87,7 +91,7 @@ pub async fn killed_three_times_in_mid_flow(world: Arc<World>) -> Outcome {
         let rows = if kill == 1 { 1000 } else { rows(&world, &settings.full_table()).await? + 2000 };
         world.wait_for_rows(&settings, rows, ARRIVAL).await?;
         let mut nifi = world.nifi.write().await;
-        wait_for("the running flow on disk", Duration::from_secs(20), async || {
+        wait_for("the running flow on disk", Duration::from_secs(20), || async {
             let stored = nifi.stored_flow().unwrap_or_default();
             Ok(stored.contains(&settings.stream).then_some(()))
         })

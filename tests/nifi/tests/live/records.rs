@@ -33,7 +33,7 @@ pub async fn every_record_arrives_once_and_verify_agrees(world: Arc<World>) -> O
     ensure!(begun.elapsed() < Duration::from_secs(5), "starting took {:?}", begun.elapsed());
     let ledger = producer.put(0, RECORDS).await?;
     world.wait_for_rows(&settings, RECORDS - bad_among(RECORDS), ARRIVAL).await?;
-    wait_for("parse failures", Duration::from_secs(20), async || {
+    wait_for("parse failures", Duration::from_secs(20), || async {
         Ok((connector.parse_failures().await? >= bad_among(RECORDS)).then_some(()))
     })
     .await?;

@@ -116,7 +116,7 @@ impl World {
     pub async fn wait_for_rows(&self, settings: &Settings, rows: u64, limit: Duration) -> Result<()> {
         let count = format!("SELECT COUNT(*) FROM {}", settings.full_table());
         let what = format!("{rows} rows in {}", settings.table);
-        let waited = wait_for(&what, limit, async || {
+        let waited = wait_for(&what, limit, || async {
             Ok((self.sql.query(&count).await?.number() >= rows).then_some(()))
         });
         match waited.await {
