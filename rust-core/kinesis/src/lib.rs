@@ -35,6 +35,8 @@ mod shard;
 mod source;
 mod status;
 mod store;
+#[cfg(test)]
+mod store_conformance;
 mod tasks;
 mod trouble;
 mod update;

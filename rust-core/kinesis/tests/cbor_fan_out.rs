@@ -164,6 +164,19 @@ async fn exceptions_in_a_stream_are_typed_in_both_formats() {
 }
 
 #[tokio::test]
+async fn a_null_is_a_member_that_is_not_there() {
+    let payload = map([
+        ("Records", Value::Array(vec![])),
+        ("ContinuationSequenceNumber", text("123")),
+        ("MillisBehindLatest", Value::Null),
+    ]);
+    let frames = [initial_response(), frames::event("SubscribeToShardEvent", CBOR, &payload.encode())];
+    let server = Server::start(move |_, _| stream(&frames)).await;
+    let (client, _) = client(&server, WireFormat::CborEverywhere);
+    assert_eq!(next(&mut subscribe(&client).await).await.millis_behind_latest(), 0);
+}
+
+#[tokio::test]
 async fn a_refused_subscription_is_typed() {
     let server = Server::start(|_, _| reply(400, CBOR, error("ResourceInUseException", "once in 5 s"))).await;
     let (client, _) = client(&server, WireFormat::CborEverywhere);

@@ -90,7 +90,7 @@ impl<'a> CborDeserializer<'a> {
 
     /// Reads the members of a structure; fails without those that are `required`.
     fn members(&mut self, schema: &Schema<'_>, required: &[&'static str], consumer: Members<'_>) -> Read<()> {
-        let mut missing: u32 = (1 << required.len()) - 1;
+        let mut missing = required.to_vec();
         self.next()?;
         let mut left = self.decoder.map().map_err(malformed)?;
         while self.more(&mut left)? {
@@ -100,17 +100,10 @@ impl<'a> CborDeserializer<'a> {
                 self.skip_value()?;
                 continue;
             };
-            if let Some(index) = required.iter().position(|name| *name == key) {
-                missing &= !(1 << index);
-            }
-            let before = self.decoder.position();
+            missing.retain(|name| *name != key);
             consumer(member, self)?;
-            // A member that the SDK's types do not know yet is left unread.
-            if self.decoder.position() == before {
-                self.skip_value()?;
-            }
         }
-        match required.get(missing.trailing_zeros() as usize) {
+        match missing.first() {
             Some(name) => Err(SerdeError::missing_member(*name)),
             None => Ok(()),
         }

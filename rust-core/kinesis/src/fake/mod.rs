@@ -4,9 +4,9 @@ mod rig;
 mod stream;
 mod table;
 
-pub(crate) use rig::{Node, Rig, numbers, until};
+pub(crate) use rig::{Node, Rig, config, numbers, until};
 use stream::FakeStream;
-use table::FakeStore;
+pub(crate) use table::FakeStore;
 
 use crate::shard::lock;
 use crate::trouble::{Kind, Service, Trouble};

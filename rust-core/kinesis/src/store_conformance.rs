@@ -1,0 +1,142 @@
+//! One suite, two stores: the table in memory that other tests rely on, and DynamoDB's own grammar.
+
+use crate::aws::Clients;
+use crate::dynamo::Table;
+use crate::fake::{FakeStore, config};
+use crate::position::{Anchor, Done};
+use crate::store::*;
+use local_cloud::{LocalCloud, Options};
+use record::{Position, SequenceNumber, ShardedNumber};
+use std::sync::Arc;
+
+const CREATED: i64 = 1_700_000_000_000;
+
+fn claim(owner: &str, seen: LeasePrint) -> Claim {
+    Claim {
+        shard: "s0".into(),
+        owner: owner.into(),
+        seen,
+        anchor: Anchor::Latest(7),
+        store_anchor: true,
+        lineage: format!("lineage-{owner}"),
+        created: CREATED,
+        parents: vec!["p0".into(), "p1".into()],
+        reset: false,
+        repair: None,
+    }
+}
+
+fn holder(owner: &str, epoch: u64) -> Holder {
+    Holder { shard: "s0".into(), owner: owner.into(), epoch }
+}
+
+fn done(sequence: u64, within_record: bool) -> Done {
+    // More digits than a DynamoDB number keeps.
+    let sequence = SequenceNumber::new(format!("4959033827149025660855969253836157{sequence:022}")).unwrap();
+    Done { position: Position::new(sequence, 3), within_record }
+}
+
+fn checkpoint(done: Option<Done>, ended: bool) -> Checkpoint {
+    let last_row = done.as_ref().map_or_else(ShardedNumber::zero, |d| d.position.sharded());
+    Checkpoint { done, last_row, ended, children: vec!["c0".into()] }
+}
+
+async fn table_and_decisions(store: &dyn LeaseStore) {
+    assert_eq!(store.table().await.unwrap(), TableState::Missing);
+    store.create().await.unwrap();
+    store.create().await.unwrap();
+    assert_eq!(store.table().await.unwrap(), TableState::Ready);
+    let first = StreamRow { anchor: Anchor::Latest(7), created: CREATED };
+    assert_eq!(store.decide(first).await.unwrap(), first);
+    let second = StreamRow { anchor: Anchor::TrimHorizon, created: CREATED };
+    assert_eq!(store.decide(second).await.unwrap(), first, "decided once");
+    let newer = StreamRow { anchor: Anchor::TrimHorizon, created: CREATED + 1 };
+    assert_eq!(store.decide(newer).await.unwrap(), newer, "another stream");
+    assert_eq!(store.rows().await.unwrap().stream, Some(newer));
+    store.beat("n", 5).await.unwrap();
+    assert_eq!(store.rows().await.unwrap().nodes["n"].heartbeat, Some(5));
+    store.retire("n").await.unwrap();
+    assert_eq!(store.rows().await.unwrap().nodes["n"].heartbeat, None);
+    store.skip("closed", newer).await.unwrap();
+    let skipped = store.row("closed").await.unwrap().unwrap();
+    assert!(skipped.ended && skipped.skipped);
+}
+
+async fn leases(store: &dyn LeaseStore) {
+    assert_eq!(store.row("s0").await.unwrap(), None);
+    let row = store.acquire(&claim("a/1", LeasePrint::default()), 1_000).await.unwrap().unwrap();
+    assert_eq!((row.owner.as_deref(), row.expiry, row.counter), (Some("a/1"), Some(31_000), Some(1)));
+    assert_eq!((row.anchor, row.created), (Some(Anchor::Latest(7)), Some(CREATED)));
+    assert_eq!(row.lineage.as_deref(), Some("lineage-a/1"));
+    assert_eq!(store.acquire(&claim("b/1", LeasePrint::default()), 1_000).await.unwrap(), None);
+    assert!(store.renew(&holder("a/1", 1), 2_000).await.unwrap());
+    assert!(!store.renew(&holder("a/1", 2), 2_000).await.unwrap(), "another epoch");
+    assert!(!store.renew(&holder("b/1", 1), 2_000).await.unwrap(), "another owner");
+    assert_eq!(store.acquire(&claim("b/1", row.print()), 3_000).await.unwrap(), None, "renewed since");
+    let row = store.row("s0").await.unwrap().unwrap();
+    assert_eq!((row.renewals, row.expiry), (Some(1), Some(32_000)));
+    let taken = store.acquire(&claim("b/1", row.print()), 3_000).await.unwrap().unwrap();
+    assert_eq!((taken.counter, taken.lineage.as_deref()), (Some(2), Some("lineage-a/1")));
+    assert!(!store.release(&holder("a/1", 1)).await.unwrap());
+    assert!(!store.checkpoint(&holder("a/1", 1), &checkpoint(Some(done(1, false)), false), 1).await.unwrap());
+    assert!(store.release(&holder("b/1", 2)).await.unwrap());
+    let row = store.row("s0").await.unwrap().unwrap();
+    assert_eq!((row.owner.clone(), row.expiry), (None, None));
+    let again = store.acquire(&claim("a/1", row.print()), 4_000).await.unwrap().unwrap();
+    assert_eq!(again.counter, Some(3));
+}
+
+async fn checkpoints(store: &dyn LeaseStore) {
+    let a = holder("a/1", 3);
+    let write = |c: Checkpoint| {
+        let a = a.clone();
+        async move { store.checkpoint(&a, &c, 5_000).await.unwrap() }
+    };
+    assert!(write(checkpoint(Some(done(9, true)), false)).await);
+    let row = store.row("s0").await.unwrap().unwrap();
+    assert_eq!(row.done(), Some(done(9, true)));
+    assert_eq!(row.sub_sequence, Some(3));
+    assert!(write(checkpoint(Some(done(10, false)), false)).await);
+    assert!(!write(checkpoint(Some(done(9, false)), false)).await, "never back");
+    assert!(write(checkpoint(Some(done(10, false)), false)).await, "repeated");
+    let row = store.row("s0").await.unwrap().unwrap();
+    assert_eq!((row.done(), row.sub_sequence), (Some(done(10, false)), None));
+    assert_eq!(row.last_row, Some(done(10, false).position.sharded()));
+    assert!(!row.ended);
+    assert!(write(checkpoint(Some(done(10, false)), true)).await);
+    let row = store.row("s0").await.unwrap().unwrap();
+    assert!(row.ended);
+    let mut reset = claim("c/1", row.print());
+    (reset.reset, reset.created) = (true, CREATED + 1);
+    let row = store.acquire(&reset, 6_000).await.unwrap().unwrap();
+    assert_eq!((row.done(), row.ended, row.created), (None, false, Some(CREATED + 1)));
+    assert_eq!((row.lineage.as_deref(), row.counter), (Some("lineage-c/1"), Some(4)));
+    assert!(store.checkpoint(&holder("c/1", 4), &checkpoint(None, true), 1).await.unwrap());
+    assert!(store.row("s0").await.unwrap().unwrap().ended, "ended without a record");
+}
+
+async fn suite(store: &dyn LeaseStore) {
+    table_and_decisions(store).await;
+    leases(store).await;
+    checkpoints(store).await;
+}
+
+#[tokio::test]
+async fn in_memory() {
+    suite(&FakeStore::default()).await;
+}
+
+#[tokio::test]
+async fn in_dynamodb() {
+    let cloud = LocalCloud::start(Options::default()).await.unwrap();
+    let config = config(
+        "n",
+        &[
+            ("AWS Access Key ID", cloud.access_key_id()),
+            ("AWS Secret Access Key", cloud.secret_access_key()),
+            ("Endpoint Override URL", &cloud.aws_endpoint()),
+        ],
+    );
+    suite(&Table::new(Arc::new(Clients::new(config)))).await;
+    cloud.stop().await;
+}

@@ -1,0 +1,260 @@
+//! The source through its public face against Kinesis and DynamoDB on loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cloud_support;
+
+use cloud_support::{Reader, Rig, STREAM, TABLE, until};
+use kinesis::{Level, Source, Verdict};
+use local_cloud::{AccessKey, Action, Limits, Rule, When, kpl_aggregate};
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_commits_and_resumes() {
+    let rig = Rig::start(2).await;
+    let mut wanted = rig.put(40);
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until(&wanted, SOON).await;
+    let part = reader.part(0);
+    let attributes: Vec<&str> = part.iter().map(|(n, _)| n.as_str()).collect();
+    for name in [
+        "aws.kinesis.stream.name",
+        "aws.kinesis.shard.id",
+        "aws.kinesis.partition.key",
+        "aws.kinesis.first.sequence.number",
+        "aws.kinesis.first.subsequence.number",
+        "aws.kinesis.last.sequence.number",
+        "aws.kinesis.last.subsequence.number",
+        "aws.kinesis.approximate.arrival.timestamp.ms",
+        "kinesis.millis.behind",
+        "record.count",
+        "mime.type",
+        "aws.kinesis.first.sharded.sequence.number",
+        "aws.kinesis.last.sharded.sequence.number",
+        "aws.kinesis.previous.sharded.sequence.number",
+        "aws.kinesis.lineage.id",
+    ] {
+        assert!(attributes.contains(&name), "{name} is missing in {attributes:?}");
+    }
+    reader.stop().await;
+    let items = rig.cloud.dynamodb().items(TABLE).unwrap();
+    let shards: Vec<_> =
+        items.iter().filter(|i| i["shardId"]["S"].as_str().unwrap().starts_with("shardId")).collect();
+    assert_eq!(shards.len(), 2);
+    for row in shards {
+        assert_eq!(row["streamName"]["S"], STREAM);
+        assert!(row["sequenceNumber"]["S"].as_str().unwrap().bytes().all(|b| b.is_ascii_digit()));
+        assert!(row.get("leaseOwner").is_none() && row.get("leaseExpiry").is_none(), "released: {row}");
+        assert!(row["lastUpdateTimestamp"]["N"].is_string());
+    }
+    assert_eq!(items.iter().filter(|i| i["shardId"]["S"] == "__node__#a").count(), 1);
+    let more = rig.put(10);
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until(&more, SOON).await;
+    assert_eq!(reader.got().len(), more.len(), "nothing twice");
+    wanted.extend(more);
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_comes_within_half_a_second() {
+    let rig = Rig::start(1).await;
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until(&rig.put(1), SOON).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..10 {
+        let began = Instant::now();
+        reader.until(&rig.put(1), SOON).await;
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest < Duration::from_millis(900), "{slowest:?}");
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_policy_is_enough_and_what_it_lacks_is_named() {
+    let rig = Rig::start(1).await;
+    let policy = rig.cloud.connector_policy(STREAM, TABLE);
+    rig.key("AKIALEAST", Some(policy.clone()));
+    let reader = Reader::start(rig.source_as("AKIALEAST", "a", &[]));
+    reader.until(&rig.put(3), SOON).await;
+    reader.stop().await;
+    for action in [
+        "kinesis:DescribeStream",
+        "kinesis:ListShards",
+        "kinesis:GetShardIterator",
+        "kinesis:GetRecords",
+        "dynamodb:DescribeTable",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+    ] {
+        rig.key("AKIALESS", Some(policy.clone().without(action)));
+        let reader = Reader::start(rig.source_as("AKIALESS", "a", &[]));
+        reader.until_said(&["Missing permission", action], Duration::from_secs(10)).await;
+        rig.key("AKIALESS", Some(policy.clone()));
+        reader.until(&rig.put(1), SOON).await;
+        reader.stop().await;
+    }
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_said_and_got_over_when_it_is_right() {
+    let rig = Rig::start(1).await;
+    rig.cloud.add_access_key(AccessKey::new("AKIAWRONG", "another secret", "u", None));
+    let reader = Reader::start(rig.source_as("AKIAWRONG", "a", &[]));
+    reader.until_said(&["credentials", "RONG", "AWS Secret Access Key"], Duration::from_secs(6)).await;
+    assert!(reader.said().iter().all(|t| !t.contains("top secret")), "{:?}", reader.said());
+    rig.key("AKIAWRONG", None);
+    reader.until(&rig.put(1), SOON).await;
+    reader.stop().await;
+
+    let reader = Reader::start(rig.source("a", &[("Stream Name", "nowhere"), ("Application Name", "other")]));
+    reader.until_said(&["\"nowhere\" does not exist", "us-west-2"], Duration::from_secs(6)).await;
+    assert!(!rig.cloud.dynamodb().tables().contains(&"other".to_owned()), "no table for no stream");
+    rig.cloud.kinesis().create_stream("nowhere", 1).unwrap();
+    rig.cloud.kinesis().put("nowhere", "k", &br#"{"n":777}"#[..]).unwrap();
+    reader.until(&[777], SOON).await;
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_do_not_answer() {
+    let rig = Rig::start(1).await;
+    let hole = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", hole.local_addr().unwrap());
+    let held = tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((socket, _)) = hole.accept().await {
+            open.push(socket);
+        }
+    });
+    let began = Instant::now();
+    let reader = Reader::start(rig.source("a", &[("Endpoint Override URL", &url)]));
+    reader.until_said(&["cannot be reached", &url], Duration::from_secs(10)).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let began = Instant::now();
+    reader.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    held.abort();
+    let _ = held.await;
+    // Nobody listens there any more.
+    let reader = Reader::start(rig.source("a", &[("Endpoint Override URL", &url)]));
+    reader.until_said(&["cannot be reached", &url], Duration::from_secs(10)).await;
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_are_applied_and_then_cut() {
+    let rig = Rig::start(2).await;
+    rig.cloud.faults().add(Rule::on("UpdateItem", When::Probability(0.3), Action::ApplyThenCut));
+    rig.cloud.faults().add(Rule::on("GetRecords", When::Probability(0.2), Action::Cut));
+    rig.cloud.faults().add(Rule::on("GetShardIterator", When::Nth(1), Action::Cut));
+    let reader = Reader::start(rig.source("a", &[]));
+    let mut wanted = Vec::new();
+    for _ in 0..30 {
+        wanted.extend(rig.put(5));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    reader.until(&wanted, Duration::from_secs(40)).await;
+    assert_eq!(reader.got().len(), wanted.len(), "nothing twice");
+    rig.cloud.faults().clear();
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reshard_at_latest_under_load() {
+    let rig = Rig::start(2).await;
+    rig.put(20);
+    let reader = Reader::start(rig.source("a", &[("Initial Stream Position", "LATEST")]));
+    until("both shards are read", SOON, || reader.source.status()["shards"].as_array().unwrap().len() == 2)
+        .await;
+    let mut wanted = rig.put(20);
+    let shards = rig.cloud.kinesis().shards(STREAM).unwrap();
+    let children = rig.cloud.kinesis().split(STREAM, &shards[0].id).unwrap();
+    wanted.extend(rig.put(50));
+    rig.cloud.kinesis().merge(STREAM, &children[1], &shards[1].id).unwrap();
+    wanted.extend(rig.put(50));
+    reader.until(&wanted, SOON).await;
+    assert!(wanted.iter().all(|n| reader.got().iter().filter(|g| *g == n).count() == 1));
+    reader.stop().await;
+    let items = rig.cloud.dynamodb().items(TABLE).unwrap();
+    let ended = items.iter().filter(|i| i["shardEnded"]["BOOL"] == true).count();
+    assert_eq!(ended, 3);
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_the_service_are_kept() {
+    let rig = Rig::start(1).await;
+    for _ in 0..20 {
+        rig.put_sized(400, 1_000);
+    }
+    rig.cloud.kinesis().set_limits(Limits { read: true, ..Limits::default() });
+    rig.cloud.journal().clear();
+    let began = Instant::now();
+    let reader = Reader::start(rig.source("a", &[("Max Records Per Request", "10000")]));
+    until("8 MB", Duration::from_secs(30), || reader.bytes() > 8_000_000).await;
+    let took = began.elapsed().as_secs_f64();
+    let calls = rig.cloud.journal().calls();
+    let reads = calls.iter().filter(|c| c.operation == "GetRecords");
+    let (throttled, all) = reads.fold((0, 0), |(t, n), c| (t + usize::from(c.status != 200), n + 1));
+    assert!(throttled * 50 <= all, "{throttled} of {all} were throttled");
+    assert!(took < 9.0, "8 MB in {took} s");
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aggregates_and_payloads_that_are_no_rows() {
+    let rig = Rig::start(1).await;
+    let payloads: Vec<Vec<u8>> = (1_000..1_010).map(|n| format!("{{\"n\":{n}}}").into_bytes()).collect();
+    let aggregate = kpl_aggregate(payloads.iter().map(|p| ("inner", p.as_slice())));
+    rig.cloud.kinesis().put(STREAM, "k", aggregate).unwrap();
+    rig.cloud.kinesis().put(STREAM, "k", &b"\xff\x00not json"[..]).unwrap();
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until(&(1_000..1_010).collect::<Vec<_>>(), SOON).await;
+    until("the failure came", SOON, || reader.failed() == [b"\xff\x00not json".to_vec()]).await;
+    reader.stop().await;
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verification_has_no_side_effects() {
+    let rig = Rig::start(1).await;
+    let verdicts = |findings: &[kinesis::Finding]| findings.iter().map(|f| f.outcome).collect::<Vec<_>>();
+    let findings = Source::verify(&rig.config("a", &[])).await;
+    use Verdict::{Failed, Skipped, Successful};
+    assert_eq!(verdicts(&findings), [Successful, Successful, Successful, Skipped, Skipped], "{findings:?}");
+    assert!(rig.cloud.dynamodb().tables().is_empty());
+    let findings = Source::verify(&rig.config("a", &[("Stream Name", "nowhere")])).await;
+    assert_eq!(verdicts(&findings), [Failed, Skipped, Skipped, Skipped, Skipped], "{findings:?}");
+    let findings = Source::verify(&rig.config("a", &[("Endpoint Override URL", "http://127.0.0.1:9")])).await;
+    assert_eq!(verdicts(&findings), [Failed, Skipped, Skipped, Failed, Skipped], "{findings:?}");
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_the_client_library_is_not_touched() {
+    let rig = Rig::start(1).await;
+    let legacy = serde_json::json!({
+        "TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "leaseKey", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "leaseKey", "KeyType": "HASH" }],
+    });
+    rig.cloud.dynamodb().request("CreateTable", &legacy).unwrap();
+    rig.put(1);
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until_said(&["leaseKey", TABLE, "Application Name"], Duration::from_secs(10)).await;
+    assert!(reader.levels().contains(&Level::Error));
+    assert!(reader.got().is_empty());
+    reader.stop().await;
+    assert_eq!(rig.cloud.dynamodb().tables(), [TABLE]);
+    rig.cloud.stop().await;
+}
