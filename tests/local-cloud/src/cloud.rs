@@ -1,12 +1,27 @@
 //! The whole local cloud in one value.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use axum::Router;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use local_snowflake::Snowflake;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{AccessKey, Faults, Front, Journal, Keyring, Policy};
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::endpoints::Endpoints;
 use crate::kinesis::{Kinesis, KinesisOptions};
-use crate::net::{CutPlan, Port, bind};
+use crate::net::{CutPlan, Port, TlsError, acceptor, bind, user_key};
+use crate::page::{self, Sources};
+
+/// Names in the folder.
+const CA_FILE: &str = "ca.pem";
+const KEY_FILE: &str = "snowflake_key.p8";
 
 /// Why the local cloud did not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,39 +46,70 @@ impl StartError {
     }
 }
 
+impl From<TlsError> for StartError {
+    fn from(error: TlsError) -> Self {
+        Self::Service(error.to_string())
+    }
+}
+
 /// How to start. The defaults take free ports and a temporary folder.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Port for Kinesis and DynamoDB; 0 takes a free one.
     pub aws_port: u16,
+    /// Port for Snowflake; 0 takes a free one.
+    pub snowflake_port: u16,
+    /// Port for the page; 0 takes a free one.
+    pub page_port: u16,
     /// Kinesis.
     pub kinesis: KinesisOptions,
+    /// Snowflake. The user's public key is added at the start.
+    pub snowflake: local_snowflake::Options,
     /// Time of the AWS services.
     pub clock: Clock,
     /// Key that may do everything.
     pub access_key_id: String,
     /// Its secret.
     pub secret_access_key: String,
+    /// Folder for the authority's certificate and the Snowflake user's private key; `None` for a temporary one
+    /// that goes with the local cloud.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             aws_port: 0,
+            snowflake_port: 0,
+            page_port: 0,
             kinesis: KinesisOptions::default(),
+            snowflake: local_snowflake::Options::default(),
             clock: Clock::system(),
             access_key_id: "AKIALOCALCLOUD000001".into(),
             secret_access_key: "local-cloud/secret/key/that/opens/nothing".into(),
+            folder: None,
         }
     }
 }
 
 /// Kinesis, DynamoDB and Snowflake on loopback ports.
-#[derive(Debug)]
 pub struct LocalCloud {
     options: Options,
     front: Arc<Front>,
+    snowflake: Snowflake,
     aws: Port,
+    snowflake_port: Port,
+    page: Port,
+    folder: PathBuf,
+    endpoints: Endpoints,
+    /// Keeps a temporary folder until the end.
+    _temporary: Option<TempDir>,
+}
+
+impl std::fmt::Debug for LocalCloud {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalCloud").field("aws", &self.aws.address).finish_non_exhaustive()
+    }
 }
 
 impl LocalCloud {
@@ -71,21 +117,15 @@ impl LocalCloud {
     ///
     /// # Errors
     /// When a port is taken or a file cannot be written.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
-        let kinesis = Kinesis::new(options.kinesis.clone(), options.clock.clone());
-        let dynamodb = DynamoDb::new(&options.kinesis.account, &options.kinesis.region)
-            .map_err(|error| StartError::Service(error.to_string()))?;
-        let keys = Keyring::default();
-        keys.add(AccessKey::new(&options.access_key_id, &options.secret_access_key, "local", None));
-        let front = Arc::new(Front {
-            kinesis,
-            dynamodb,
-            keys,
-            faults: Faults::default(),
-            journal: Journal::default(),
-            clock: options.clock.clone(),
-            verifier: Default::default(),
-        });
+    pub async fn start(mut options: Options) -> Result<Self, StartError> {
+        let (folder, temporary) = folder(options.folder.clone())?;
+        let tls = acceptor(&folder.join(CA_FILE))?;
+        let public_key = user_key(&folder.join(KEY_FILE))?;
+        options.snowflake.public_keys_pem.push(public_key);
+        let snowflake = Snowflake::new(options.snowflake.clone())
+            .map_err(|error| StartError::Service(format!("Snowflake: {error}")))?;
+        let front = Arc::new(front(&options)?);
+
         let listener = bind(options.aws_port).await.map_err(StartError::io("AWS port"))?;
         let serving = Arc::clone(&front);
         let aws = Port::serve(listener, None, move |connection, request| {
@@ -93,13 +133,64 @@ impl LocalCloud {
             async move { front.serve(&connection, request).await }
         })
         .map_err(StartError::io("AWS port"))?;
-        Ok(Self { options, front, aws })
+        let listener = bind(options.snowflake_port).await.map_err(StartError::io("Snowflake port"))?;
+        let snowflake_port = serve_router(listener, Some(tls), snowflake.router())
+            .map_err(StartError::io("Snowflake port"))?;
+        let listener = bind(options.page_port).await.map_err(StartError::io("page port"))?;
+        let page_url =
+            listener.local_addr().map(|at| format!("http://{at}/")).map_err(StartError::io("page port"))?;
+        let endpoints = endpoints(&options, &snowflake, [&aws, &snowflake_port], &folder, page_url);
+        let sources =
+            Sources { front: Arc::clone(&front), snowflake: snowflake.clone(), endpoints: endpoints.clone() };
+        let page =
+            serve_router(listener, None, page::router(sources)).map_err(StartError::io("page port"))?;
+        Ok(Self {
+            options,
+            front,
+            snowflake,
+            aws,
+            snowflake_port,
+            page,
+            folder,
+            endpoints,
+            _temporary: temporary,
+        })
     }
 
     /// `http://127.0.0.1:PORT` of Kinesis and DynamoDB.
     #[must_use]
     pub fn aws_endpoint(&self) -> String {
         format!("http://{}", self.aws.address)
+    }
+
+    /// `https://127.0.0.1:PORT` of Snowflake; its certificate is signed by [`LocalCloud::ca_file`].
+    #[must_use]
+    pub fn snowflake_url(&self) -> String {
+        format!("https://{}", self.snowflake_port.address)
+    }
+
+    /// Certificate of the authority behind the Snowflake port, PEM.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.join(CA_FILE)
+    }
+
+    /// Private key of the Snowflake user, PKCS#8 in PEM.
+    #[must_use]
+    pub fn private_key_file(&self) -> PathBuf {
+        self.folder.join(KEY_FILE)
+    }
+
+    /// Everything a client needs to know.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        self.endpoints.clone()
+    }
+
+    /// Page that shows what happens.
+    #[must_use]
+    pub fn page_url(&self) -> &str {
+        &self.endpoints.page_url
     }
 
     /// Region of the services; requests of any region are served.
@@ -132,6 +223,12 @@ impl LocalCloud {
         &self.front.dynamodb
     }
 
+    /// Snowflake from inside; its fault plan and journal are there.
+    #[must_use]
+    pub fn snowflake(&self) -> &Snowflake {
+        &self.snowflake
+    }
+
     /// Fault rules of the AWS port.
     #[must_use]
     pub fn faults(&self) -> &Faults {
@@ -160,31 +257,121 @@ impl LocalCloud {
         self.front.keys.remove(id);
     }
 
-    /// A key that may do what the connector's documentation asks for, and nothing else.
+    /// What the connector's documentation asks to be allowed, and nothing else.
     #[must_use]
     pub fn connector_policy(&self, stream: &str, application: &str) -> Policy {
         let KinesisOptions { region, account, .. } = &self.options.kinesis;
         Policy::connector(region, account, stream, application)
     }
 
-    /// Cuts every open connection of the AWS port and says how many there were.
-    pub fn cut_aws_connections(&self) -> usize {
-        self.aws.connections.cut_all()
-    }
-
-    /// Lets connections to the AWS port die by a plan from now on; `None` ends it.
-    pub fn plan_aws_cuts(&self, plan: Option<CutPlan>) {
-        self.aws.connections.plan(plan);
-    }
-
-    /// Connections to the AWS port: open now, accepted since the start.
+    /// Connections to Kinesis and DynamoDB.
     #[must_use]
-    pub fn aws_connections(&self) -> (usize, u64) {
-        self.aws.connections.counts()
+    pub fn aws_network(&self) -> Network<'_> {
+        Network(&self.aws)
+    }
+
+    /// Connections to Snowflake.
+    #[must_use]
+    pub fn snowflake_network(&self) -> Network<'_> {
+        Network(&self.snowflake_port)
     }
 
     /// Closes all ports and ends all tasks.
     pub async fn stop(self) {
         self.aws.stop().await;
+        self.snowflake_port.stop().await;
+        self.page.stop().await;
     }
+}
+
+/// The connections of one port, and their faults.
+#[derive(Debug)]
+pub struct Network<'a>(&'a Port);
+
+impl Network<'_> {
+    /// Cuts every open connection and says how many there were.
+    pub fn cut_all(&self) -> usize {
+        self.0.connections.cut_all()
+    }
+
+    /// Lets connections die by a plan from now on; `None` ends it.
+    pub fn plan_cuts(&self, plan: Option<CutPlan>) {
+        self.0.connections.plan(plan);
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.0.connections.counts().0
+    }
+
+    /// Connections accepted since the start.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.0.connections.counts().1
+    }
+}
+
+fn serve_router(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router) -> std::io::Result<Port> {
+    let service = TowerToHyperService::new(router);
+    Port::serve(listener, tls, move |_, request| {
+        let answer = service.call(request);
+        // A router answers every request; its error type has no values.
+        async move { answer.await.unwrap_or_else(|never| match never {}) }
+    })
+}
+
+fn endpoints(
+    options: &Options,
+    snowflake: &Snowflake,
+    ports: [&Port; 2],
+    folder: &Path,
+    page_url: String,
+) -> Endpoints {
+    let [aws, snowflake_port] = ports;
+    let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let resolved = snowflake.options();
+    Endpoints {
+        aws_endpoint: format!("http://{}", aws.address),
+        aws_region: options.kinesis.region.clone(),
+        aws_access_key_id: options.access_key_id.clone(),
+        aws_secret_access_key: options.secret_access_key.clone(),
+        snowflake_url: format!("https://{}", snowflake_port.address),
+        snowflake_ca_file: file(CA_FILE),
+        snowflake_account: resolved.account.clone(),
+        snowflake_user: resolved.user.clone(),
+        snowflake_role: resolved.role.clone(),
+        snowflake_private_key_file: file(KEY_FILE),
+        page_url,
+    }
+}
+
+fn folder(given: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), StartError> {
+    match given {
+        Some(path) => {
+            std::fs::create_dir_all(&path).map_err(StartError::io(path.display().to_string()))?;
+            Ok((path, None))
+        }
+        None => {
+            let temporary = tempfile::Builder::new().prefix("local-cloud-").tempdir();
+            let temporary = temporary.map_err(StartError::io("temporary folder"))?;
+            Ok((temporary.path().to_owned(), Some(temporary)))
+        }
+    }
+}
+
+fn front(options: &Options) -> Result<Front, StartError> {
+    let dynamodb = DynamoDb::new(&options.kinesis.account, &options.kinesis.region)
+        .map_err(|error| StartError::Service(format!("DynamoDB: {error}")))?;
+    let keys = Keyring::default();
+    keys.add(AccessKey::new(&options.access_key_id, &options.secret_access_key, "local", None));
+    Ok(Front {
+        kinesis: Kinesis::new(options.kinesis.clone(), options.clock.clone()),
+        dynamodb,
+        keys,
+        faults: Faults::default(),
+        journal: Journal::default(),
+        clock: options.clock.clone(),
+        verifier: Default::default(),
+    })
 }

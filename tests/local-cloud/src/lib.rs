@@ -4,13 +4,22 @@ mod aws;
 mod clock;
 mod cloud;
 mod dynamodb;
+mod endpoints;
 mod kinesis;
 mod net;
+mod page;
+pub mod sql;
 mod sync;
 
-pub use aws::{AccessKey, Action, AwsError, Call, Faults, Journal, Policy, Rule, RuleId, Statement, When};
+pub use aws::{
+    AccessKey, Action, AwsError, Call, EventTrouble, Faults, Journal, Policy, Rule, RuleId, Statement, When,
+};
 pub use clock::Clock;
-pub use cloud::{LocalCloud, Options, StartError};
+pub use cloud::{LocalCloud, Network, Options, StartError};
 pub use dynamodb::DynamoDb;
-pub use kinesis::{Kinesis, KinesisOptions, Limits, Receipt, Record, ShardInfo};
+pub use endpoints::Endpoints;
+pub use kinesis::{
+    Generator, Kinesis, KinesisOptions, Limits, Receipt, Record, ShardInfo, generated_record, kpl_aggregate,
+};
+pub use local_snowflake as snowflake;
 pub use net::CutPlan;

@@ -1,3 +1,161 @@
 //! The local cloud as a program.
 
-fn main() {}
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use local_cloud::{Endpoints, LocalCloud, Options, sql};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Kinesis, DynamoDB and Snowflake on this machine's loopback interface.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the services and runs until it is stopped.
+    Serve(Serve),
+    /// Runs a SQL statement against a running local cloud and prints the result.
+    Sql(Sql),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// File that gets the addresses and credentials as JSON, once everything listens.
+    #[arg(long)]
+    endpoints: PathBuf,
+    /// Port for Kinesis and DynamoDB; a free one by default.
+    #[arg(long, default_value_t = 0)]
+    aws_port: u16,
+    /// Port for Snowflake; a free one by default.
+    #[arg(long, default_value_t = 0)]
+    snowflake_port: u16,
+    /// Port for the page; a free one by default.
+    #[arg(long, default_value_t = 0)]
+    page_port: u16,
+    /// Milliseconds from an append to its rows being in the table.
+    #[arg(long)]
+    commit_delay: Option<u64>,
+    /// Folder for the certificate and the private key; a temporary one by default.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Stream to make at the start, as NAME or NAME:SHARDS. May be given several times.
+    #[arg(long = "stream", value_name = "NAME[:SHARDS]")]
+    streams: Vec<String>,
+    /// Ends when this process is gone.
+    #[arg(long)]
+    parent_pid: Option<u32>,
+}
+
+#[derive(Args)]
+struct Sql {
+    /// Statement, or several separated by semicolons.
+    statement: String,
+    /// File that `serve` wrote.
+    #[arg(long)]
+    endpoints: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => run(serve).await,
+        Command::Sql(sql) => print(sql).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "local-cloud: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(serve: Serve) -> Result<(), Failure> {
+    let mut options = Options {
+        aws_port: serve.aws_port,
+        snowflake_port: serve.snowflake_port,
+        page_port: serve.page_port,
+        folder: serve.folder,
+        ..Options::default()
+    };
+    if let Some(ms) = serve.commit_delay {
+        options.snowflake.commit_delay = Duration::from_millis(ms);
+    }
+    // The handlers are in place before anyone can read the file and send a signal.
+    let stop = stop_signal(serve.parent_pid)?;
+    let cloud = LocalCloud::start(options).await?;
+    for stream in &serve.streams {
+        let (name, shards) = stream.split_once(':').unwrap_or((stream, "1"));
+        cloud.kinesis().create_stream(name, shards.parse()?)?;
+    }
+    let endpoints = cloud.endpoints();
+    endpoints.write(&serve.endpoints)?;
+    let mut out = std::io::stdout();
+    // Nobody may be reading standard output; the file has it all.
+    let _ = writeln!(out, "Kinesis, DynamoDB  {}", endpoints.aws_endpoint);
+    let _ = writeln!(out, "Snowflake          {}", endpoints.snowflake_url);
+    let _ = writeln!(out, "Page               {}", endpoints.page_url);
+    let _ = writeln!(out, "Endpoints          {}", serve.endpoints.display());
+    stop.await;
+    cloud.stop().await;
+    forget(&serve.endpoints, &endpoints);
+    Ok(())
+}
+
+/// Removes the file, unless another local cloud has written its own there.
+fn forget(path: &Path, endpoints: &Endpoints) {
+    if Endpoints::read(path).is_ok_and(|current| current == *endpoints) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Resolves at SIGINT, SIGTERM, or when the given process is gone.
+fn stop_signal(parent: Option<u32>) -> Result<impl Future<Output = ()>, Failure> {
+    #[cfg(unix)]
+    let (mut terminate, mut interrupt) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    Ok(async move {
+        let gone = parent_gone(parent);
+        #[cfg(unix)]
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = gone => {}
+        }
+        #[cfg(not(unix))]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = gone => {}
+        }
+    })
+}
+
+/// Looks for the process each second where the system shows processes as folders; elsewhere it never resolves.
+async fn parent_gone(parent: Option<u32>) {
+    let Some(folder) =
+        parent.map(|pid| PathBuf::from(format!("/proc/{pid}"))).filter(|folder| folder.exists())
+    else {
+        return std::future::pending().await;
+    };
+    while folder.exists() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn print(request: Sql) -> Result<(), Failure> {
+    let endpoints = Endpoints::read(&request.endpoints)
+        .map_err(|error| format!("{}: {error}", request.endpoints.display()))?;
+    let table = sql::query(&endpoints, &request.statement).await?;
+    std::io::stdout().write_all(table.render().as_bytes())?;
+    Ok(())
+}

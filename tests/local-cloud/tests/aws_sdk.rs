@@ -1,9 +1,15 @@
 //! The AWS SDK for Rust against the local cloud: it judges the protocol, the errors and the life cycles.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "sdk/common.rs"]
 mod common;
 #[path = "sdk/dynamodb.rs"]
 mod dynamodb;
+#[path = "sdk/fan_out.rs"]
+mod fan_out;
+#[path = "sdk/faults.rs"]
+mod faults;
 #[path = "sdk/iterators.rs"]
 mod iterators;
 #[path = "sdk/limits.rs"]

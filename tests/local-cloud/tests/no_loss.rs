@@ -1,5 +1,7 @@
 //! Writers and tailing readers at once: a reader must never step over a record.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

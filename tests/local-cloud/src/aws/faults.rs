@@ -26,6 +26,32 @@ pub enum Action {
     ApplyThenNeverAnswer,
     /// The call is carried out, half of the answer is sent, then the connection is cut.
     CutInBody,
+    /// A stream of events goes wrong after its greeting and `after` events.
+    Events {
+        /// Events that pass.
+        after: usize,
+        /// What happens then.
+        trouble: EventTrouble,
+    },
+}
+
+/// What happens to a stream of events (`SubscribeToShard`).
+#[derive(Clone, Debug)]
+pub enum EventTrouble {
+    /// An exception event, then the end.
+    Exception(AwsError),
+    /// An orderly end, long before its time.
+    End,
+    /// Nothing more comes and the connection stays open.
+    Silence,
+    /// The connection is cut.
+    Cut,
+    /// The next event arrives with a wrong checksum.
+    BadChecksum,
+    /// Half of the next event, then the connection is cut.
+    Truncated,
+    /// The next event arrives twice.
+    Duplicate,
 }
 
 impl Action {
@@ -38,6 +64,7 @@ impl Action {
             Self::NeverAnswer => "fault:never-answer",
             Self::ApplyThenNeverAnswer => "fault:apply-then-never-answer",
             Self::CutInBody => "fault:cut-in-body",
+            Self::Events { .. } => "fault:events",
         }
     }
 }

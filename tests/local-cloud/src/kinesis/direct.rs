@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Kinesis;
+use super::generator::{Generated, Generator};
+use super::number::Number;
 use super::put::NewRecord;
 use super::shard::Shard;
 use super::stream::{Stream, hash_key};
@@ -61,6 +63,25 @@ impl Kinesis {
     /// `ResourceInUseException` when the name is taken.
     pub fn create_stream(&self, name: &str, shards: u32) -> Result<(), AwsError> {
         self.make(name, shards, false, 0)
+    }
+
+    /// Makes an ACTIVE stream whose shards are full of computed records; see [`Generator`]. It cannot be written to.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` when the name is taken.
+    pub fn create_generated_stream(
+        &self,
+        name: &str,
+        shards: u32,
+        generator: Generator,
+    ) -> Result<(), AwsError> {
+        self.make(name, shards, false, 0)?;
+        let stream = self.stream_named(name)?;
+        for shard in read(&stream.state).shards.values() {
+            let (clock, created_ms, index) = (self.inner.clock.clone(), shard.created_ms, shard.index);
+            lock(&shard.log).generated = Some(Generated { generator, clock, created_ms, shard: index });
+        }
+        Ok(())
     }
 
     /// Removes a stream and everything in it, at once.
@@ -154,6 +175,24 @@ impl Kinesis {
         let stream = self.stream_named(stream)?;
         let shards: Vec<Arc<Shard>> = read(&stream.state).shards.values().cloned().collect();
         Ok(shards.iter().map(|shard| shard.info()).collect())
+    }
+
+    /// How many of a shard's records have this sequence number or a lower one; `None` when it is not of this shard.
+    #[must_use]
+    pub fn count_up_to(&self, stream: &str, shard_id: &str, sequence_number: &str) -> Option<u64> {
+        let shard = self.stream_named(stream).ok()?.shard(shard_id).ok()?;
+        let number = Number::parse(sequence_number)?;
+        (number.shard() == shard.index && number.created_ms() == shard.created_ms).then(|| {
+            let log = lock(&shard.log);
+            let at = log.at_number(number);
+            at + u64::from(log.page(at, 1, 1).entries.first().is_some_and(|entry| entry.number == number))
+        })
+    }
+
+    /// `StreamStatus` of a stream.
+    #[must_use]
+    pub fn status(&self, stream: &str) -> Option<&'static str> {
+        self.stream_named(stream).ok().map(|stream| read(&stream.state).status.name())
     }
 
     /// Names of all streams.

@@ -62,6 +62,9 @@ impl Token {
     }
 }
 
+/// The stream, the shard the listing begins after, and the filter.
+type Listing = (Arc<Stream>, Option<u32>, Option<Filter>);
+
 /// The stream a page token belongs to, for the access check.
 pub(crate) fn stream_of_token(token: &str) -> Option<String> {
     Token::decode(token).map(|token| token.stream)
@@ -101,7 +104,7 @@ impl Kinesis {
         Ok(out)
     }
 
-    fn begun(&self, request: &ListShards) -> Result<(Arc<Stream>, Option<u32>, Option<Filter>), AwsError> {
+    fn begun(&self, request: &ListShards) -> Result<Listing, AwsError> {
         let stream = self.stream(&request.stream)?;
         if request.stream_creation_timestamp.is_some_and(|at| millis(at) / 1000 != stream.created_ms / 1000) {
             return Err(self.no_stream(&stream.name));
@@ -116,12 +119,7 @@ impl Kinesis {
         Ok((stream, after, request.shard_filter.clone()))
     }
 
-    fn continued(
-        &self,
-        request: &ListShards,
-        token: &str,
-        now_ms: i64,
-    ) -> Result<(Arc<Stream>, Option<u32>, Option<Filter>), AwsError> {
+    fn continued(&self, request: &ListShards, token: &str, now_ms: i64) -> Result<Listing, AwsError> {
         if !request.stream.is_empty()
             || request.exclusive_start_shard_id.is_some()
             || request.stream_creation_timestamp.is_some()

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::generator::Generated;
 use super::number::{DIGITS, Number};
 
 /// A stored record.
@@ -74,6 +75,8 @@ pub(crate) struct Log {
     last_arrival_ms: i64,
     pub(crate) bytes: u64,
     pub(crate) closed: Option<Closed>,
+    /// Computes the records instead of keeping them; such a shard is not written to.
+    pub(crate) generated: Option<Generated>,
 }
 
 /// One page of a shard, taken under the shard's lock and encoded outside it.
@@ -94,6 +97,9 @@ impl Log {
 
     /// Ordinal that the next record gets.
     pub(crate) fn end(&self) -> u64 {
+        if let Some(generated) = &self.generated {
+            return generated.end();
+        }
         self.first + self.entries.len() as u64
     }
 
@@ -112,6 +118,9 @@ impl Log {
     /// Reads from ordinal `from`, at most `limit` records and `max_bytes` bytes, but at least one record.
     pub(crate) fn page(&self, from: u64, limit: usize, max_bytes: usize) -> Page {
         let from = from.max(self.first).min(self.end());
+        if let Some(generated) = &self.generated {
+            return self.generated_page(generated, from, limit, max_bytes);
+        }
         let start = usize::try_from(from - self.first).unwrap_or(usize::MAX);
         let mut bytes = 0;
         let entries: Vec<_> = self
@@ -135,13 +144,41 @@ impl Log {
         }
     }
 
+    fn generated_page(&self, generated: &Generated, from: u64, limit: usize, max_bytes: usize) -> Page {
+        let end = generated.end();
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for ordinal in (from..end).take(limit) {
+            let entry = generated.entry(ordinal);
+            if bytes > 0 && bytes + entry.size() > max_bytes {
+                break;
+            }
+            bytes += entry.size();
+            entries.push(entry);
+        }
+        let next = from + entries.len() as u64;
+        let unread_since_ms = (next < end).then(|| generated.arrival_ms(next));
+        Page {
+            entries,
+            next,
+            unread_since_ms,
+            closed: self.closed.clone().filter(|_| unread_since_ms.is_none()),
+        }
+    }
+
     /// Ordinal of the first record with this number or a later one.
     pub(crate) fn at_number(&self, number: Number) -> u64 {
+        if let Some(generated) = &self.generated {
+            return generated.at_number(number);
+        }
         self.first + self.entries.partition_point(|entry| entry.number < number) as u64
     }
 
     /// Ordinal of the first record that arrived at this instant or later.
     pub(crate) fn at_time(&self, ms: i64) -> u64 {
+        if let Some(generated) = &self.generated {
+            return generated.partition(|this, ordinal| this.arrival_ms(ordinal) < ms);
+        }
         self.first + self.entries.partition_point(|entry| entry.arrival_ms < ms) as u64
     }
 

@@ -1,8 +1,12 @@
 //! Kinesis Data Streams.
 
+mod aggregate;
+mod answer;
 mod consumers;
 mod describe;
 mod direct;
+mod events;
+mod generator;
 mod iterator;
 mod limits;
 mod list;
@@ -16,6 +20,7 @@ mod router;
 mod shard;
 mod stream;
 mod streams;
+mod subscription;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -25,9 +30,12 @@ use crate::aws::AwsError;
 use crate::clock::Clock;
 use crate::sync::{read, write};
 
+pub use aggregate::kpl_aggregate;
 pub use direct::{Receipt, Record, ShardInfo};
+pub(crate) use events::CONTENT_TYPE as EVENT_STREAM;
+pub use generator::{Generator, generated_record};
 pub use limits::Limits;
-pub(crate) use router::OPERATIONS;
+pub(crate) use router::{Format, OPERATIONS, Reply};
 
 use request::StreamRef;
 use stream::{Creations, Stream};
@@ -133,4 +141,9 @@ impl Kinesis {
     fn stream(&self, reference: &StreamRef) -> Result<Arc<Stream>, AwsError> {
         self.stream_named(&reference.name()?)
     }
+}
+
+/// A frame that ends a stream of events with an exception.
+pub(crate) fn exception_frame(content_type: &str, exception: &str, payload: &[u8]) -> bytes::Bytes {
+    events::frame(events::Kind::Exception(exception), content_type, payload)
 }

@@ -157,6 +157,12 @@ impl Kinesis {
         let state = read(&stream.state);
         match state.status {
             Status::Active | Status::Updating => {
+                if state.open().next().is_some_and(|shard| shard.generated()) {
+                    return Err(AwsError::invalid_argument(format!(
+                        "Stream {} is generated and takes no records.",
+                        stream.name
+                    )));
+                }
                 let since_ms = state.horizon_ms(self.now_ms());
                 let keep = Keep { since_ms, bytes: self.inner.options.max_shard_bytes };
                 Ok((keep, state.max_record_kib << 10))

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Kinesis;
+use super::answer::Answer;
 use super::iterator::{Iterator, LIFE_MS};
 use super::log::Page;
 use super::number::Number;
@@ -48,14 +48,6 @@ pub(crate) struct GetRecords {
     limit: Option<i64>,
     #[serde(rename = "StreamARN")]
     stream_arn: Option<String>,
-}
-
-/// A page of a shard with what belongs around it.
-pub(crate) struct Answer {
-    pub(crate) page: Page,
-    pub(crate) next_iterator: Option<String>,
-    pub(crate) behind_ms: i64,
-    pub(crate) child_shards: Vec<Value>,
 }
 
 impl Kinesis {
@@ -208,33 +200,5 @@ impl Stream {
                 json!({ "ShardId": child.id, "ParentShards": parents, "HashKeyRange": super::describe::hash_range(child) })
             })
             .collect()
-    }
-}
-
-impl Answer {
-    /// The answer as JSON, the records copied from their encoded form.
-    pub(crate) fn json(&self) -> Bytes {
-        let tail = json!({
-            "NextShardIterator": self.next_iterator,
-            "MillisBehindLatest": self.behind_ms,
-        });
-        let mut tail = tail;
-        if self.next_iterator.is_none() {
-            tail["ChildShards"] = Value::from(self.child_shards.clone());
-        }
-        let tail = tail.to_string();
-        let records: Vec<&Bytes> = self.page.entries.iter().map(|entry| entry.json()).collect();
-        let size: usize = records.iter().map(|record| record.len() + 1).sum();
-        let mut out = Vec::with_capacity(size + tail.len() + 16);
-        out.extend_from_slice(b"{\"Records\":[");
-        for (at, record) in records.into_iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(record);
-        }
-        out.extend_from_slice(b"],");
-        out.extend_from_slice(tail.get(1..).unwrap_or_default().as_bytes());
-        Bytes::from(out)
     }
 }

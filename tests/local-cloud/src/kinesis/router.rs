@@ -1,61 +1,120 @@
 //! From an operation's name to its handler.
 
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Kinesis;
 use super::request::{parse, stream_of_arn};
-use crate::aws::AwsError;
+use crate::aws::{AwsError, cbor};
 
 /// Operations that this service offers.
 pub(crate) const OPERATIONS: &[&str] = &[
     "CreateStream",
     "DecreaseStreamRetentionPeriod",
     "DeleteStream",
+    "DeregisterStreamConsumer",
     "DescribeStream",
+    "DescribeStreamConsumer",
     "DescribeStreamSummary",
     "GetRecords",
     "GetShardIterator",
     "IncreaseStreamRetentionPeriod",
     "ListShards",
+    "ListStreamConsumers",
     "ListStreams",
     "MergeShards",
     "PutRecord",
     "PutRecords",
+    "RegisterStreamConsumer",
     "SplitShard",
+    "SubscribeToShard",
     "UpdateMaxRecordSize",
     "UpdateShardCount",
 ];
+
+/// The two forms of requests and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Cbor,
+}
+
+impl Format {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-amz-json-1.1",
+            Self::Cbor => cbor::CONTENT_TYPE,
+        }
+    }
+
+    /// An answer without payloads.
+    pub(crate) fn encode(self, json: &Value) -> Bytes {
+        match self {
+            Self::Json => Bytes::from(json.to_string()),
+            Self::Cbor => Bytes::from(cbor::encode(|encoder| cbor::value(encoder, json))),
+        }
+    }
+}
+
+/// What an operation gives back.
+pub(crate) enum Reply {
+    /// A whole body.
+    Body(Bytes),
+    /// Frames of an event stream, as they come.
+    Events(BoxStream<'static, Bytes>),
+}
 
 impl Kinesis {
     /// Carries out one operation with a JSON body and gives the JSON answer.
     ///
     /// # Errors
-    /// The service's error.
+    /// The service's error; `UnknownOperationException` for one that answers with a stream of events.
     pub fn call(&self, operation: &str, body: &[u8]) -> Result<Bytes, AwsError> {
+        match self.reply(operation, body, Format::Json)? {
+            Reply::Body(body) => Ok(body),
+            Reply::Events(_) => Err(AwsError::new("UnknownOperationException", "")),
+        }
+    }
+
+    /// Carries out one operation; the request is JSON, the answer in the format asked for.
+    pub(crate) fn reply(&self, operation: &str, body: &[u8], format: Format) -> Result<Reply, AwsError> {
         let answer = match operation {
-            "GetRecords" => return Ok(self.get_records(&parse(body)?)?.json()),
-            "PutRecords" => self.put_records(parse(body)?)?,
-            "PutRecord" => self.put_record(parse(body)?)?,
-            "CreateStream" => with(body, |request| self.create(&request))?,
-            "DeleteStream" => with(body, |request| self.delete(&request))?,
-            "DescribeStream" => with(body, |request| self.describe_stream(&request))?,
-            "DescribeStreamSummary" => with(body, |request| self.describe_stream_summary(&request))?,
-            "GetShardIterator" => with(body, |request| self.get_shard_iterator(&request))?,
-            "ListShards" => with(body, |request| self.list_shards(&request))?,
-            "ListStreams" => with(body, |request| self.list_streams(&request))?,
-            "SplitShard" => with(body, |request| self.split_shard(&request))?,
-            "MergeShards" => with(body, |request| self.merge_shards(&request))?,
-            "UpdateShardCount" => with(body, |request| self.update_shard_count(&request))?,
-            "IncreaseStreamRetentionPeriod" => with(body, |request| self.set_retention(&request, true))?,
-            "DecreaseStreamRetentionPeriod" => with(body, |request| self.set_retention(&request, false))?,
-            "UpdateMaxRecordSize" => with(body, |request| self.set_max_record_size(&request))?,
-            _ => return Err(AwsError::new("UnknownOperationException", "")),
+            "GetRecords" => return Ok(Reply::Body(self.get_records(&parse(body)?)?.records(format))),
+            "SubscribeToShard" => return Ok(Reply::Events(self.subscribe(&parse(body)?, format)?.boxed())),
+            _ => self.plain(operation, body)?,
         };
         // Operations without output answer with an empty body.
-        Ok(if answer.is_null() { Bytes::new() } else { Bytes::from(answer.to_string()) })
+        Ok(Reply::Body(if answer.is_null() { Bytes::new() } else { format.encode(&answer) }))
+    }
+
+    /// The operations whose answers have no payloads.
+    fn plain(&self, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
+        match operation {
+            "PutRecords" => self.put_records(parse(body)?),
+            "PutRecord" => self.put_record(parse(body)?),
+            "CreateStream" => with(body, |request| self.create(&request)),
+            "DeleteStream" => with(body, |request| self.delete(&request)),
+            "DescribeStream" => with(body, |request| self.describe_stream(&request)),
+            "DescribeStreamSummary" => with(body, |request| self.describe_stream_summary(&request)),
+            "GetShardIterator" => with(body, |request| self.get_shard_iterator(&request)),
+            "ListShards" => with(body, |request| self.list_shards(&request)),
+            "ListStreams" => with(body, |request| self.list_streams(&request)),
+            "SplitShard" => with(body, |request| self.split_shard(&request)),
+            "MergeShards" => with(body, |request| self.merge_shards(&request)),
+            "UpdateShardCount" => with(body, |request| self.update_shard_count(&request)),
+            "IncreaseStreamRetentionPeriod" => with(body, |request| self.set_retention(&request, true)),
+            "DecreaseStreamRetentionPeriod" => with(body, |request| self.set_retention(&request, false)),
+            "UpdateMaxRecordSize" => with(body, |request| self.set_max_record_size(&request)),
+            "RegisterStreamConsumer" => with(body, |request| self.register_consumer(&request)),
+            "DescribeStreamConsumer" => with(body, |request| self.describe_consumer(&request)),
+            "DeregisterStreamConsumer" => with(body, |request| self.deregister_consumer(&request)),
+            "ListStreamConsumers" => with(body, |request| self.list_consumers(&request)),
+            _ => Err(AwsError::new("UnknownOperationException", "")),
+        }
     }
 
     /// The ARN that an operation works on, for the access check.

@@ -72,6 +72,11 @@ impl Shard {
         Number::new(self.created_ms, 0, self.created_ms, self.index)
     }
 
+    /// Whether the records are computed, so that nobody tells when there are more.
+    pub(crate) fn generated(&self) -> bool {
+        lock(&self.log).generated.is_some()
+    }
+
     pub(crate) fn closed(&self) -> Option<Closed> {
         lock(&self.log).closed.clone()
     }

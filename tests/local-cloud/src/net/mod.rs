@@ -2,7 +2,9 @@
 
 mod connections;
 mod listener;
+mod tls;
 
 pub(crate) use connections::Connection;
 pub use connections::CutPlan;
 pub(crate) use listener::{Port, bind};
+pub(crate) use tls::{TlsError, acceptor, user_key};

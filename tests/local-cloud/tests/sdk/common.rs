@@ -47,8 +47,9 @@ pub fn dynamodb_as(cloud: &LocalCloud, id: &str, secret: &str) -> aws_sdk_dynamo
 }
 
 /// The exception's name.
-pub fn code<T: std::fmt::Debug, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> String {
-    match result.expect_err("the call must fail").as_service_error() {
+pub fn code<T, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> String {
+    let error = result.err().expect("the call must fail");
+    match error.as_service_error() {
         Some(error) => error.code().unwrap_or("no code").to_owned(),
         None => "no service error".to_owned(),
     }

@@ -1,0 +1,135 @@
+//! Shards of any length that take no memory: their records are computed when they are read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::aggregate::kpl_aggregate;
+use super::log::Entry;
+use super::number::Number;
+use crate::clock::Clock;
+
+/// What the shards of a generated stream contain.
+#[derive(Clone, Copy, Debug)]
+pub struct Generator {
+    /// User records of each shard.
+    pub records: u64,
+    /// Bytes of each user record.
+    pub bytes: usize,
+    /// User records that become visible in each shard a second; all at once when absent.
+    pub per_second: Option<u64>,
+    /// User records packed into one Kinesis record as the Kinesis Producer Library does; plain when absent.
+    pub aggregate: Option<u64>,
+}
+
+/// The user record number `ordinal` (from 0) of a generated shard: one JSON object of exactly `bytes` bytes, or a
+/// few more when the number of bytes is too small for it.
+#[must_use]
+pub fn generated_record(shard: u32, ordinal: u64, bytes: usize) -> Bytes {
+    let mut out = Vec::with_capacity(bytes.max(64));
+    out.extend_from_slice(format!("{{\"id\":{ordinal},\"shard\":{shard},\"text\":\"").as_bytes());
+    let fill = bytes.saturating_sub(out.len() + 2);
+    // A slowly changing alphabet: compressible like text, and no two neighbours are the same.
+    let first = u8::try_from(ordinal % 26).unwrap_or(0);
+    out.extend((0..fill).map(|at| b'a' + (first + u8::try_from(at % 26).unwrap_or(0)) % 26));
+    out.extend_from_slice(b"\"}");
+    Bytes::from(out)
+}
+
+/// A generator at work in one shard.
+#[derive(Debug)]
+pub(crate) struct Generated {
+    pub(crate) generator: Generator,
+    pub(crate) clock: Clock,
+    pub(crate) created_ms: i64,
+    pub(crate) shard: u32,
+}
+
+impl Generated {
+    fn pack(&self) -> u64 {
+        self.generator.aggregate.unwrap_or(1).max(1)
+    }
+
+    /// Kinesis records visible now.
+    pub(crate) fn end(&self) -> u64 {
+        let total = self.generator.records;
+        let seen = match self.generator.per_second {
+            None => total,
+            Some(rate) => {
+                let elapsed = u64::try_from(self.clock.now_ms() - self.created_ms).unwrap_or(0);
+                total.min(elapsed.saturating_mul(rate) / 1000)
+            }
+        };
+        // The last aggregate may be smaller; one that is not full yet is not visible.
+        if seen == total { seen.div_ceil(self.pack()) } else { seen / self.pack() }
+    }
+
+    pub(crate) fn arrival_ms(&self, ordinal: u64) -> i64 {
+        let last = (ordinal + 1).saturating_mul(self.pack()).min(self.generator.records);
+        let after =
+            self.generator.per_second.map_or(0, |rate| last.saturating_mul(1000).div_ceil(rate.max(1)));
+        self.created_ms + i64::try_from(after).unwrap_or(0)
+    }
+
+    fn number(&self, ordinal: u64) -> Number {
+        Number::new(self.created_ms, ordinal + 1, self.arrival_ms(ordinal), self.shard)
+    }
+
+    pub(crate) fn entry(&self, ordinal: u64) -> Arc<Entry> {
+        let Generator { bytes, records, aggregate, .. } = self.generator;
+        let first = ordinal * self.pack();
+        let key = format!("key-{}", ordinal % 100);
+        let data = match aggregate {
+            None => generated_record(self.shard, first, bytes),
+            Some(_) => {
+                let users: Vec<_> = (first..(first + self.pack()).min(records))
+                    .map(|user| generated_record(self.shard, user, bytes))
+                    .collect();
+                kpl_aggregate(users.iter().map(|data| (key.as_str(), data.as_ref())))
+            }
+        };
+        Arc::new(Entry::new(self.number(ordinal), self.arrival_ms(ordinal), key.into(), data))
+    }
+
+    /// First ordinal for which the condition does not hold; it must hold for a beginning of the shard only.
+    pub(crate) fn partition(&self, before: impl Fn(&Self, u64) -> bool) -> u64 {
+        let (mut low, mut high) = (0, self.end());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(self, middle) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    pub(crate) fn at_number(&self, number: Number) -> u64 {
+        self.partition(|this, ordinal| this.number(ordinal) < number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn records_have_the_size_and_appear_at_the_rate_asked_for() {
+        let record = generated_record(3, 1_234, 200);
+        assert_eq!(record.len(), 200);
+        let json: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+        assert_eq!((json["id"].as_u64(), json["shard"].as_u64()), (Some(1_234), Some(3)));
+
+        let clock = Clock::fixed(1_763_900_000_000);
+        let generator = Generator { records: 25, bytes: 100, per_second: Some(10), aggregate: Some(10) };
+        let shard = Generated { generator, clock: clock.clone(), created_ms: clock.now_ms(), shard: 0 };
+        assert_eq!(shard.end(), 0);
+        clock.advance(Duration::from_millis(1_999));
+        assert_eq!(shard.end(), 1);
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(shard.end(), 3);
+        assert_eq!(
+            (shard.arrival_ms(0), shard.arrival_ms(2)),
+            (shard.created_ms + 1_000, shard.created_ms + 2_500)
+        );
+        assert_eq!(shard.at_number(shard.entry(2).number), 2);
+    }
+}

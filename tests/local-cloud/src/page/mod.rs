@@ -1,0 +1,45 @@
+//! A page that shows what happens: streams, leases, channels, rows arriving.
+
+mod state;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+
+pub(crate) use state::Sources;
+
+const HTML: &str = include_str!("index.html");
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// Nothing from elsewhere, and nothing of this page elsewhere.
+const POLICY: (HeaderName, &str) = (
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'",
+);
+
+pub(crate) fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/", get(|| asset("text/html; charset=utf-8", HTML)))
+        .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
+        .route("/script.js", get(|| asset("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/api/state", get(now))
+        .with_state(Arc::new(sources))
+}
+
+async fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache"), POLICY], text).into_response()
+}
+
+async fn now(State(sources): State<Arc<Sources>>) -> Response {
+    // Reading rows runs SQL, which may wait for a writer.
+    match tokio::task::spawn_blocking(move || sources.state().to_string()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text)
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
