@@ -1,0 +1,96 @@
+//! What the user is told, and that nothing hangs.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use local_cloud::snowflake::{Fault, Route, Trouble};
+use snowpipe::{Sink, SinkConfig, State, Verdict};
+use support::{World, content, drive, reach, sink};
+
+async fn first_message(world: &World, changes: &[(&str, &str)]) -> String {
+    let sink = Arc::new(sink(&world.properties(changes)));
+    let upload = world.begin(&sink, 1, 10, 0);
+    let started = Instant::now();
+    let text = loop {
+        assert!(started.elapsed() < Duration::from_secs(15), "nothing said");
+        if let Some(message) = sink.messages().pop() {
+            break message.text;
+        }
+        let _ = sink.advance(upload, Duration::from_millis(50)).await;
+    };
+    let closing = Instant::now();
+    sink.close(Duration::from_secs(2)).await;
+    assert!(closing.elapsed() < Duration::from_secs(3));
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn troubles_are_named_with_their_remedy() {
+    let world = World::start().await;
+    let other_key = world.cloud.private_key_file().with_file_name("other.p8");
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
+        .arg(&other_key)
+        .output();
+    if made.is_ok_and(|output| output.status.success()) {
+        let key = std::fs::read_to_string(&other_key).unwrap();
+        let text = first_message(&world, &[("Private Key", &key)]).await;
+        assert!(text.contains("RSA_PUBLIC_KEY_FP"), "{text}");
+    }
+    let text = first_message(&world, &[("User", "NOBODY")]).await;
+    assert!(text.contains("NOBODY"), "{text}");
+    let text = first_message(&world, &[("CA Certificates File", "")]).await;
+    assert!(text.contains("CA Certificates File"), "{text}");
+    let text = first_message(&world, &[("Snowflake Endpoint Override URL", "https://127.0.0.1:1")]).await;
+    assert!(text.contains("127.0.0.1"), "{text}");
+    let text = first_message(&world, &[("Private Key", "no key")]).await;
+    assert!(text.contains("Private Key"), "{text}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_table_is_named_and_work_goes_on_when_it_is_there() {
+    let world = World::start().await;
+    world.snowflake().sql("DROP TABLE DB.SC.T").unwrap();
+    let upload = world.begin(&world.sink, 1, 10, 0);
+    let text = world.message("cannot be opened").await;
+    assert!(text.contains("table DB.SC.T"), "{text}");
+    world.snowflake().sql("CREATE TABLE DB.SC.T (N NUMBER, TEXT VARCHAR)").unwrap();
+    assert_eq!(drive(&world.sink, upload, content(1, 10)).await.state, State::Committed);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_is_bounded_when_nothing_answers() {
+    let world = World::start().await;
+    world.snowflake().faults().add(Fault::always(Route::Any, Trouble::Hang));
+    let upload = world.begin(&world.sink, 1, 10, 0);
+    let waiting = reach(&world.sink, upload, &[State::Waiting]).await;
+    assert_eq!(waiting.state, State::Waiting);
+    let started = Instant::now();
+    world.sink.close(Duration::from_secs(2)).await;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert_eq!(reach(&world.sink, upload, &[]).await.state, State::Retry);
+    world.snowflake().faults().clear();
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verification_finds_out_without_side_effects() {
+    let world = World::start().await;
+    let destination = [("Database", "DB"), ("Schema", "SC"), ("Table", "T")];
+    let config = SinkConfig::from_properties(&world.properties(&destination)).unwrap();
+    let findings = Sink::verify(&config).await;
+    let outcomes: Vec<Verdict> = findings.iter().map(|f| f.outcome).collect();
+    assert_eq!(outcomes, [Verdict::Successful; 3], "{findings:?}");
+    let missing = [("Database", "DB"), ("Schema", "SC"), ("Table", "NOT_THERE")];
+    let config = SinkConfig::from_properties(&world.properties(&missing)).unwrap();
+    let findings = Sink::verify(&config).await;
+    assert_eq!(findings[2].outcome, Verdict::Failed, "{findings:?}");
+    let config = SinkConfig::from_properties(&world.properties(&[("User", "NOBODY")])).unwrap();
+    let findings = Sink::verify(&config).await;
+    assert_eq!(findings[1].outcome, Verdict::Failed, "{findings:?}");
+    world.stop().await;
+}
