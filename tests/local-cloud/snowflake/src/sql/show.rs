@@ -17,13 +17,19 @@ struct Filter {
     like: Option<String>,
     database: Option<String>,
     schema: Option<String>,
+    /// Channels of this table or pipe only.
+    of: Option<Path>,
 }
 
 impl Filter {
     /// `[LIKE 'pattern'] [IN { ACCOUNT | DATABASE d | [SCHEMA] s | TABLE t | PIPE p }]`.
     fn read(session: &SqlSession, parser: &mut Parser<'_>) -> Result<Self, SqlError> {
-        let mut filter =
-            Filter { like: None, database: session.database.clone(), schema: session.schema.clone() };
+        let mut filter = Filter {
+            like: None,
+            database: session.database.clone(),
+            schema: session.schema.clone(),
+            of: None,
+        };
         if word(parser, "LIKE") {
             filter.like = Some(parser.parse_literal_string()?);
         }
@@ -32,6 +38,10 @@ impl Filter {
                 (filter.database, filter.schema) = (None, None);
             } else if word(parser, "DATABASE") {
                 (filter.database, filter.schema) = (Some(identifier(parser)?), None);
+            } else if word(parser, "TABLE") || word(parser, "PIPE") {
+                let path = session.path(&name(parser)?)?;
+                (filter.database, filter.schema) = (Some(path.database.clone()), Some(path.schema.clone()));
+                filter.of = Some(path);
             } else {
                 word(parser, "SCHEMA");
                 let (database, schema) = session.schema_path(&name(parser)?)?;
@@ -215,7 +225,8 @@ fn channels(
         let pipe = &channel.key.pipe;
         let Some((table, ..)) = catalog.resolve_pipe(pipe) else { continue };
         let inside = Path { name: channel.name.clone(), ..pipe.clone() };
-        if !filter.takes(&inside) || visible_table(catalog, session, &table).is_err() {
+        let of = filter.of.as_ref().is_none_or(|of| of == pipe || *of == table);
+        if !of || !filter.takes(&inside) || visible_table(catalog, session, &table).is_err() {
             continue;
         }
         let state = channel.state();
@@ -312,7 +323,7 @@ pub(super) fn describe(
     if word(parser, "PIPE") {
         let path = session.path(&name(parser)?)?;
         let like = Some(path.name.replace('_', "\\_"));
-        let filter = Filter { like, database: Some(path.database), schema: Some(path.schema) };
+        let filter = Filter { like, database: Some(path.database), schema: Some(path.schema), of: None };
         let answer = pipes(account, session, &catalog, &filter)?;
         return if answer.cells.is_empty() { Err(SqlError::missing("Pipe", path.name)) } else { Ok(answer) };
     }

@@ -1,0 +1,116 @@
+//! Hostname, token exchange and what is refused.
+
+use http::{Method, StatusCode};
+use local_snowflake::Options;
+use serde_json::{Value, json};
+
+use crate::client::{Key, PIPES, World};
+
+const FORM: &str = "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&scope=localhost";
+
+#[tokio::test(start_paused = true)]
+async fn hostname_and_token_are_bare_text() {
+    let world = World::new().await;
+    let jwt = world.key.sign(&world.key.claims("LOCAL-ACCOUNT", "LOCAL_USER"));
+    let bearer = format!("Bearer {jwt}");
+    let reply = world.send(Method::GET, "/v2/streaming/hostname", &[("authorization", &bearer)], "").await;
+    assert_eq!((reply.status, reply.text()), (StatusCode::OK, "localhost"));
+    let reply = world.send(Method::POST, "/oauth/token", &[("authorization", &bearer)], FORM).await;
+    assert_eq!(reply.text().split('.').count(), 3, "the token is itself a JWT");
+    let assertion =
+        format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={jwt}");
+    let reply = world.send(Method::POST, "/oauth/token", &[], assertion).await;
+    assert_eq!(reply.status, StatusCode::OK, "an assertion needs no header and no scope");
+    let reply = world
+        .send(
+            Method::POST,
+            "/oauth/token",
+            &[("authorization", &bearer)],
+            FORM.replace("localhost", "elsewhere"),
+        )
+        .await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text());
+    let reply = world.send(Method::GET, "/v2/streaming/hostname", &[], "").await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jwt_must_be_right_in_every_part() {
+    let world = World::new().await;
+    let good = world.key.claims("LOCAL-ACCOUNT", "LOCAL_USER");
+    let now = good["iat"].as_i64().unwrap();
+    let other = Key::generate();
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let cases = [
+        ("as is", world.key.sign(&good), StatusCode::OK),
+        ("one hour", world.key.sign(&with("exp", json!(now + 3600))), StatusCode::OK),
+        ("above one hour", world.key.sign(&with("exp", json!(now + 3601))), StatusCode::UNAUTHORIZED),
+        ("expired", world.key.sign(&with("exp", json!(now - 61))), StatusCode::UNAUTHORIZED),
+        ("another key's signature", other.sign(&good), StatusCode::UNAUTHORIZED),
+        (
+            "another fingerprint",
+            other.sign(&other.claims("LOCAL-ACCOUNT", "LOCAL_USER")),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "another account",
+            world.key.sign(&world.key.claims("OTHER", "LOCAL_USER")),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "lower-case account",
+            world.key.sign(&world.key.claims("local-account", "LOCAL_USER")),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "unknown user",
+            world.key.sign(&world.key.claims("LOCAL-ACCOUNT", "NOBODY")),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "issuer without fingerprint",
+            world.key.sign(&with("iss", good["sub"].clone())),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "a role not granted",
+            world.key.sign(&with("scp", json!("session:role:ACCOUNTADMIN"))),
+            StatusCode::UNAUTHORIZED,
+        ),
+        ("the own role", world.key.sign(&with("scp", json!("session:role:LOCAL_ROLE"))), StatusCode::OK),
+        ("garbage", "abc".to_owned(), StatusCode::UNAUTHORIZED),
+    ];
+    for (name, jwt, status) in cases {
+        let bearer = format!("Bearer {jwt}");
+        let reply = world.send(Method::POST, "/oauth/token", &[("authorization", &bearer)], FORM).await;
+        assert_eq!(reply.status, status, "{name}: {}", reply.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ingest_calls_need_a_scoped_token_and_accept() {
+    let options = Options { access_tokens: vec!["pat".into()], ..Options::default() };
+    let world = World::with(options).await;
+    world.sql("CREATE TABLE t (a INT)");
+    let uri = format!("{PIPES}/T-STREAMING/channels/c");
+    let jwt = world.key.sign(&world.key.claims("LOCAL-ACCOUNT", "LOCAL_USER"));
+    for (token, status) in [
+        ("pat", StatusCode::OK),
+        ("WIF.OIDC.pat", StatusCode::OK),
+        ("unknown", StatusCode::UNAUTHORIZED),
+        (jwt.as_str(), StatusCode::UNAUTHORIZED),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("accept", "application/json")];
+        let reply = world.send(Method::PUT, &uri, &headers, "").await;
+        assert_eq!(reply.status, status, "{token}: {}", reply.text());
+    }
+    let reply = world.send(Method::PUT, &uri, &[("authorization", "Bearer pat")], "").await;
+    assert_eq!(reply.code(), "391902", "no Accept header");
+    world.snowflake.expire_tokens();
+    assert_eq!(world.open("T-STREAMING", "c").await.status, StatusCode::UNAUTHORIZED);
+}
