@@ -1,6 +1,5 @@
 //! Programs run for a task.
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -18,21 +17,32 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a program silently; its last lines are shown only when it fails.
 pub fn run_quietly(command: &mut Command) -> Result<()> {
-    let (success, tail) = read(command, |_| {})?;
-    if success {
+    let what = shown(command);
+    let output = command.stdin(Stdio::null()).output().map_err(io(format!("starting {what}")))?;
+    if output.status.success() {
         return Ok(());
     }
-    Err(Error::Command(format!("{} failed:\n{tail}", shown(command))))
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    Err(Error::Command(format!("{what} failed:\n{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n"))))
 }
 
 /// Runs a program with its standard output on the terminal and given line by line to `line`. Returns whether it
 /// succeeded.
 pub fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool> {
-    let both = |text: &str| {
-        println!("{text}");
-        line(text);
-    };
-    Ok(read(command, both)?.0)
+    let what = shown(command);
+    let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = started.map_err(io(format!("starting {what}")))?;
+    if let Some(output) = child.stdout.take() {
+        for text in BufReader::new(output).split(b'\n') {
+            let text = text.map_err(io(format!("reading what {what} prints")))?;
+            let text = String::from_utf8_lossy(&text);
+            println!("{text}");
+            line(&text);
+        }
+    }
+    Ok(child.wait().map_err(io(format!("waiting for {what}")))?.success())
 }
 
 /// Whether a program is there and answers.
@@ -40,26 +50,6 @@ pub fn is_there(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
-}
-
-fn read(command: &mut Command, mut line: impl FnMut(&str)) -> Result<(bool, String)> {
-    let what = shown(command);
-    let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = started.map_err(io(format!("starting {what}")))?;
-    let mut tail = VecDeque::new();
-    if let Some(output) = child.stdout.take() {
-        for text in BufReader::new(output).split(b'\n') {
-            let text = text.map_err(io(format!("reading what {what} prints")))?;
-            let text = String::from_utf8_lossy(&text).into_owned();
-            line(&text);
-            if tail.len() == SHOWN {
-                tail.pop_front();
-            }
-            tail.push_back(text);
-        }
-    }
-    let status = child.wait().map_err(io(format!("waiting for {what}")))?;
-    Ok((status.success(), Vec::from(tail).join("\n")))
 }
 
 fn shown(command: &Command) -> String {

@@ -164,7 +164,7 @@ async fn watch(system: &System, good: u64, bad: u64, begun: &Instant, progress: 
 async fn print_head(sql: &SqlClient, table: &str) -> Result<()> {
     let statement = format!(
         "SELECT ID, CUSTOMER, AMOUNT, PAID, kinesisMetadata:shardId::VARCHAR AS SHARD, \
-         kinesisMetadata:approximateArrival::VARCHAR AS ARRIVED, METADATA$ROW_LAST_COMMIT_TIME AS COMMITTED \
+         kinesisMetadata:approximateArrival::VARCHAR AS ARRIVED, METADATA$ROW_LAST_COMMIT_TIME::VARCHAR AS COMMITTED \
          FROM {table} ORDER BY ID LIMIT 5"
     );
     let head = sql.query(&statement).await?;

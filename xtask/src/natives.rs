@@ -13,9 +13,12 @@ use crate::place::Place;
 
 /// Builds the workspace and puts the library and the licences of what it links into `nar-packaging/native`.
 pub fn build(place: &Place) -> Result<PathBuf> {
-    // The whole workspace in one selection: a selection of one package would resolve features of shared dependencies
-    // differently and compile them again.
-    command::run(cargo().current_dir(&place.root).args(["build", "--workspace", "--quiet"]))?;
+    // `./dev` has just built everything.
+    if std::env::var_os("SHARDFLOW_BUILT").is_none() {
+        // The whole workspace in one selection: a selection of one package would resolve features of shared
+        // dependencies differently and compile them again.
+        command::run(cargo().current_dir(&place.root).args(["build", "--workspace", "--quiet"]))?;
+    }
     let built = place.program("xtask")?.with_file_name(library_file("bridge"));
     let folder = place.root.join("nar-packaging/native");
     fs::create_dir_all(&folder).map_err(io(format!("creating {}", folder.display())))?;

@@ -46,19 +46,19 @@ pub enum Error {
         /// What was seen instead; starts with a separator, or is empty.
         detail: String,
     },
-    /// The REST API could not be reached.
+    /// NiFi's REST API or Snowflake's SQL API could not be reached.
     #[error("{what}: {source}")]
     Http {
-        /// Method and path.
+        /// Method and path, or the statement.
         what: String,
         /// The transport's error.
         #[source]
         source: reqwest::Error,
     },
-    /// The REST API refused.
-    #[error("{what}: NiFi answered {status}: {body}")]
+    /// NiFi's REST API or Snowflake's SQL API refused.
+    #[error("{what}: answered {status}: {body}")]
     Refused {
-        /// Method and path.
+        /// Method and path, or the statement.
         what: String,
         /// HTTP status.
         status: u16,

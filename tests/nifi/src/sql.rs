@@ -172,6 +172,7 @@ fn client(authority: &str) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(REQUEST_LIMIT)
+        .user_agent(concat!("shardflow-harness/", env!("CARGO_PKG_VERSION")))
         .tls_certs_only(trusted)
         .build()
         .map_err(failed)
