@@ -140,10 +140,10 @@ impl LocalCloud {
         let page_url =
             listener.local_addr().map(|at| format!("http://{at}/")).map_err(StartError::io("page port"))?;
         let endpoints = endpoints(&options, &snowflake, [&aws, &snowflake_port], &folder, page_url);
-        let sources =
-            Sources { front: Arc::clone(&front), snowflake: snowflake.clone(), endpoints: endpoints.clone() };
-        let page =
-            serve_router(listener, None, page::router(sources)).map_err(StartError::io("page port"))?;
+        let sources = Arc::new(Sources::new(Arc::clone(&front), snowflake.clone(), endpoints.clone()));
+        let page = serve_router(listener, None, page::router(Arc::clone(&sources)))
+            .map_err(StartError::io("page port"))?;
+        page.spawn(page::watch(sources));
         Ok(Self {
             options,
             front,

@@ -85,6 +85,17 @@ impl Port {
         Ok(port)
     }
 
+    /// Runs a task for as long as the port is served.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
     /// Stops accepting, closes all connections and waits for their tasks.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();

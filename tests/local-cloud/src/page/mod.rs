@@ -3,6 +3,7 @@
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -22,13 +23,27 @@ const POLICY: (HeaderName, &str) = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'",
 );
 
-pub(crate) fn router(sources: Sources) -> Router {
+pub(crate) fn router(sources: Arc<Sources>) -> Router {
     Router::new()
         .route("/", get(|| asset("text/html; charset=utf-8", HTML)))
         .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
         .route("/script.js", get(|| asset("text/javascript; charset=utf-8", SCRIPT)))
         .route("/api/state", get(now))
-        .with_state(Arc::new(sources))
+        .with_state(sources)
+}
+
+/// Takes a sample of the totals each second, so that a page just opened has a history to show.
+pub(crate) async fn watch(sources: Arc<Sources>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let sources = Arc::clone(&sources);
+        // The tables are locked by whoever writes to them.
+        if tokio::task::spawn_blocking(move || sources.sample()).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn asset(kind: &'static str, text: &'static str) -> Response {

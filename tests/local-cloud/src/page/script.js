@@ -1,7 +1,5 @@
 "use strict";
 const POINTS = 120;
-const history = [];
-let last = null;
 let answered = 0;
 
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -14,7 +12,7 @@ const sum = (list, value) => list.reduce((total, item) => total + (value(item) ?
 function ago(ms, now) {
   if (ms === null || ms === undefined) return "never";
   const seconds = Math.max(0, Math.round((now - ms) / 1000));
-  if (seconds < 2) return "now";
+  if (seconds < 2) return "just now";
   if (seconds < 120) return `${seconds} s ago`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
   return `${Math.round(seconds / 3600)} h ago`;
@@ -39,43 +37,22 @@ function put(id, html) {
   }
 }
 
-function totals(state) {
+function figures(state) {
   const shards = state.streams.flatMap((stream) => stream.shards);
-  return {
-    at: performance.now(),
-    written: sum(shards, (shard) => shard.written),
-    committed: sum(state.tables, (table) => table.rows),
-    waiting: sum(shards, (shard) => shard.written - Math.max(shard.committed ?? 0, 0)),
-  };
-}
-
-function measure(now) {
-  if (last) {
-    const seconds = (now.at - last.at) / 1000;
-    const rate = (name) => Math.max(0, (now[name] - last[name]) / seconds);
-    history.push({ written: rate("written"), committed: rate("committed") });
-    if (history.length > POINTS) history.shift();
-  }
-  last = now;
-}
-
-function average(name) {
-  const recent = history.slice(-3);
-  return recent.length ? sum(recent, (point) => point[name]) / recent.length : 0;
-}
-
-function figures(now) {
+  const waiting = sum(shards, (shard) => shard.written - (shard.committed ?? 0));
+  const recent = state.history.slice(-3);
+  const rate = (name) => (recent.length ? sum(recent, (point) => point[name]) / recent.length : 0);
   const figure = (value, text) => `<div><b>${count(value)}</b><span>${text}</span></div>`;
   put(
     "figures",
-    figure(average("written"), "records written a second") +
-      figure(average("committed"), "rows committed a second") +
-      figure(now.waiting, "records not in Snowflake yet") +
-      figure(now.committed, "rows in tables"),
+    figure(rate("written"), "records written a second") +
+      figure(rate("committed"), "rows committed a second") +
+      figure(waiting, "records not in Snowflake yet") +
+      figure(sum(state.tables, (table) => table.rows), "rows in tables"),
   );
 }
 
-function chart() {
+function chart(history) {
   const top = Math.max(1, ...history.flatMap((point) => [point.written, point.committed]));
   const line = (name) =>
     history
@@ -176,7 +153,7 @@ function addresses(state) {
 function health(text, lost) {
   const element = document.getElementById("health");
   element.textContent = text;
-  element.classList.toggle("lost", lost);
+  element.className = lost ? "lost" : "";
 }
 
 async function update() {
@@ -185,10 +162,8 @@ async function update() {
     if (!answer.ok) throw new Error(answer.status);
     const state = await answer.json();
     answered = Date.now();
-    const now = totals(state);
-    measure(now);
-    figures(now);
-    chart();
+    figures(state);
+    chart(state.history);
     streams(state);
     tables(state);
     channels(state);

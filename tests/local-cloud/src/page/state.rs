@@ -1,24 +1,69 @@
 //! What the page shows, as JSON.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use local_snowflake::{ChannelView, Snowflake, TableView};
 use serde_json::{Map, Value, json};
 
 use crate::aws::Front;
 use crate::endpoints::Endpoints;
+use crate::sync::lock;
 
 /// Rows shown of each table.
-const ROWS: usize = 8;
+const ROWS: u64 = 8;
+
+/// Seconds of history.
+const HISTORY: usize = 120;
 
 /// Where the page looks.
 pub(crate) struct Sources {
-    pub(crate) front: Arc<Front>,
-    pub(crate) snowflake: Snowflake,
-    pub(crate) endpoints: Endpoints,
+    front: Arc<Front>,
+    snowflake: Snowflake,
+    endpoints: Endpoints,
+    samples: Mutex<VecDeque<Sample>>,
+}
+
+/// The totals at one moment.
+#[derive(Clone, Copy)]
+struct Sample {
+    at: Instant,
+    written: u64,
+    committed: u64,
 }
 
 impl Sources {
+    pub(crate) fn new(front: Arc<Front>, snowflake: Snowflake, endpoints: Endpoints) -> Self {
+        Self { front, snowflake, endpoints, samples: Mutex::default() }
+    }
+
+    /// Remembers the totals of this moment.
+    pub(crate) fn sample(&self) {
+        let kinesis = &self.front.kinesis;
+        let shards = kinesis.streams().into_iter().flat_map(|name| kinesis.shards(&name).unwrap_or_default());
+        let written = shards.map(|shard| shard.written).sum();
+        let committed = self.snowflake.snapshot().tables.iter().map(|table| table.rows).sum();
+        let mut samples = lock(&self.samples);
+        if samples.len() > HISTORY {
+            samples.pop_front();
+        }
+        samples.push_back(Sample { at: Instant::now(), written, committed });
+    }
+
+    /// Records and rows a second between the samples, oldest first.
+    fn history(&self) -> Vec<Value> {
+        let samples: Vec<_> = lock(&self.samples).iter().copied().collect();
+        let rates = samples.windows(2).map(|pair| {
+            let (before, after) = (pair[0], pair[1]);
+            let seconds = after.at.duration_since(before.at).as_secs_f64().max(0.1);
+            #[allow(clippy::cast_precision_loss, reason = "a rate for the eye")]
+            let rate = |from: u64, to: u64| (to.saturating_sub(from) as f64 / seconds).round();
+            json!({ "written": rate(before.written, after.written), "committed": rate(before.committed, after.committed) })
+        });
+        rates.collect()
+    }
+
     pub(crate) fn state(&self) -> Value {
         let snapshot = self.snowflake.snapshot();
         let leases = self.leases();
@@ -33,6 +78,7 @@ impl Sources {
         let tables: Vec<_> = snapshot.tables.iter().map(|table| self.table(table)).collect();
         json!({
             "now_ms": self.front.clock.now_ms(),
+            "history": self.history(),
             "calls": self.front.journal.total(),
             "addresses": {
                 "Kinesis, DynamoDB": self.endpoints.aws_endpoint,
@@ -95,7 +141,7 @@ impl Sources {
     fn table(&self, table: &TableView) -> Value {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let path = format!("{}.{}.{}", quoted(&table.database), quoted(&table.schema), quoted(&table.name));
-        let (columns, rows) = self.last_rows(&path);
+        let (columns, rows) = self.last_rows(&path, table.rows);
         json!({
             "database": table.database,
             "schema": table.schema,
@@ -108,14 +154,17 @@ impl Sources {
         })
     }
 
-    fn last_rows(&self, path: &str) -> (Value, Value) {
-        match self.snowflake.sql_as("ACCOUNTADMIN", &format!("SELECT * FROM {path} LIMIT {ROWS}")) {
-            Ok(found) => {
-                let names: Vec<_> = found.columns.iter().map(|column| column.name.clone()).collect();
-                (json!(names), json!(found.rows))
-            }
-            Err(_) => (json!([]), json!([])),
-        }
+    /// The rows added last, newest first; the wide metadata column last.
+    fn last_rows(&self, path: &str, total: u64) -> (Value, Value) {
+        let skip = total.saturating_sub(ROWS);
+        let text = format!("SELECT * FROM {path} LIMIT {ROWS} OFFSET {skip}");
+        let Ok(found) = self.snowflake.sql_as("ACCOUNTADMIN", &text) else { return (json!([]), json!([])) };
+        let mut order: Vec<usize> = (0..found.columns.len()).collect();
+        order.sort_by_key(|at| found.columns[*at].name == "KINESISMETADATA");
+        let names: Vec<_> = order.iter().map(|at| found.columns[*at].name.clone()).collect();
+        let row = |row: &Vec<_>| order.iter().map(|at| json!(row.get(*at))).collect::<Vec<_>>();
+        let rows: Vec<_> = found.rows.iter().rev().map(row).collect();
+        (json!(names), json!(rows))
     }
 }
 
