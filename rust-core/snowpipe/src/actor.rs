@@ -168,7 +168,11 @@ impl Actor {
                 cell.end(State::Committed, 0, None);
             }
             Settled::Invalid { row_errors, message } => {
-                self.core.messages.say(crate::Level::Warn, &format!("invalid/{upload}"), message.clone());
+                self.core.messages.say(
+                    crate::Level::Warn,
+                    &format!("invalid/{}", self.channel.name),
+                    message.clone(),
+                );
                 cell.end(State::Invalid, row_errors, Some(message));
             }
             Settled::Retry(message) => cell.end(State::Retry, 0, Some(message)),

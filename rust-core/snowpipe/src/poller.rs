@@ -17,7 +17,9 @@ use crate::names::PipePath;
 
 /// First look after an append.
 const FIRST: Duration = Duration::from_millis(75);
-/// Looks become rarer up to this.
+/// Looks while rows keep coming.
+const STEADY: Duration = Duration::from_millis(500);
+/// Looks become rarer up to this while nothing comes and nothing is committed.
 const SLOWEST: Duration = Duration::from_secs(1);
 /// Calls on average.
 const CALLS_A_SECOND: f64 = 2.0;
@@ -61,6 +63,14 @@ impl Pace {
         }
     }
 
+    /// After a quiet time the next look is soon; in a steady flow the pace stays even.
+    fn hurried(&mut self) {
+        self.interval = match self.saved >= BURST / 2.0 {
+            true => FIRST,
+            false => self.interval.min(STEADY),
+        };
+    }
+
     fn called(&mut self) {
         self.saved -= 1.0;
         self.interval = self.interval.mul_f64(1.6).min(SLOWEST);
@@ -101,7 +111,18 @@ impl Poller {
                 pace.interval = FIRST;
                 continue;
             }
-            tokio::time::sleep(pace.pause()).await;
+            let until = Instant::now() + pace.pause();
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => break,
+                    () = self.hurry.notified() => {
+                        pace.hurried();
+                        if Instant::now() + pace.pause() < until {
+                            break tokio::time::sleep(pace.pause()).await;
+                        }
+                    }
+                }
+            }
             pace.called();
             let names: Vec<String> = lock(&self.watched).keys().cloned().collect();
             for chunk in names.chunks(CHANNELS_A_CALL) {

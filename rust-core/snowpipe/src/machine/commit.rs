@@ -51,7 +51,7 @@ impl Machine {
             return self.foreign_progress(committed, status, now);
         }
         self.set_committed(committed, now);
-        let done = self.uploads.iter().filter(|(_, u)| u.phase != Phase::Queued && self.is_done(u));
+        let done = self.uploads.iter().filter(|(_, u)| self.is_done(u));
         let window: Vec<(Id, Range)> = done.filter_map(|(id, _)| self.range_of(*id)).collect();
         let mut bodies = Vec::new();
         while let Some(body) = self.acked.front().filter(|body| self.covers(&body.last)) {

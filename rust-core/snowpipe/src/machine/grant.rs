@@ -28,6 +28,7 @@ impl Machine {
         let target = Some(span.end.clone());
         let known = Upload { span, phase: Phase::Queued, began: now, target, limbo: false, refused_rows: 0 };
         self.uploads.insert(upload, known);
+        self.set_phase(upload, Phase::Queued);
         if let Link::Refused { until, reason } = &self.link {
             match now < *until {
                 true => {
@@ -41,11 +42,54 @@ impl Machine {
 
     /// The queued upload with the lowest start.
     pub(super) fn head(&self) -> Option<Id> {
-        self.uploads
-            .iter()
-            .filter(|(_, u)| matches!(u.phase, Phase::Queued | Phase::Memory))
-            .min_by(|(a, x), (b, y)| (&x.span.start, &x.span.end, *a).cmp(&(&y.span.start, &y.span.end, *b)))
-            .map(|(id, _)| *id)
+        self.queue.first().map(|(_, _, id)| *id)
+    }
+
+    /// Moves an upload to another phase and keeps the indexes in step.
+    pub(super) fn set_phase(&mut self, id: Id, phase: Phase) {
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut upload.phase, phase);
+        let key = (upload.span.start.clone(), upload.span.end.clone(), id);
+        self.leave(before, &key);
+        match phase {
+            Phase::Queued => {
+                self.queue.insert(key);
+            }
+            Phase::Memory => {
+                self.queue.insert(key);
+                self.asked = Some(id);
+            }
+            Phase::Covered => {
+                self.covered.insert(id);
+            }
+            Phase::Writing | Phase::Written => {}
+        }
+    }
+
+    /// Takes an upload out; the memory it waits for or has is given back.
+    pub(super) fn take(&mut self, id: Id) -> Option<Upload> {
+        let upload = self.uploads.remove(&id)?;
+        self.leave(upload.phase, &(upload.span.start.clone(), upload.span.end.clone(), id));
+        if self.writing == Some(id) {
+            self.writing = None;
+        }
+        Some(upload)
+    }
+
+    fn leave(&mut self, phase: Phase, key: &(Token, Token, Id)) {
+        match phase {
+            Phase::Queued => {
+                self.queue.remove(key);
+            }
+            Phase::Memory => {
+                self.queue.remove(key);
+                self.asked = None;
+            }
+            Phase::Covered => {
+                self.covered.remove(&key.2);
+            }
+            Phase::Writing | Phase::Written => {}
+        }
     }
 
     /// Works through the queue until its head has to wait.
@@ -122,11 +166,8 @@ impl Machine {
     }
 
     fn cover(&mut self, id: Id) {
-        let Some(upload) = self.uploads.get_mut(&id) else { return };
-        if upload.phase == Phase::Memory {
-            self.out.push(Action::CancelMemory { upload: id });
-        }
-        upload.phase = Phase::Covered;
+        self.cancel_memory(id);
+        self.set_phase(id, Phase::Covered);
         self.out.push(Action::Covered { upload: id });
     }
 
@@ -210,20 +251,23 @@ impl Machine {
 
     /// Memory that went to another upload than the head is given back, so that the head cannot starve.
     fn drop_other_memory(&mut self, head: Id) {
-        for (id, upload) in &mut self.uploads {
-            if upload.phase == Phase::Memory && *id != head {
-                upload.phase = Phase::Queued;
-                self.out.push(Action::CancelMemory { upload: *id });
-            }
+        if let Some(other) = self.asked.filter(|asked| *asked != head) {
+            self.cancel_memory(other);
+        }
+    }
+
+    /// The upload, when it waits for memory, queues without.
+    fn cancel_memory(&mut self, id: Id) {
+        if self.asked == Some(id) {
+            self.set_phase(id, Phase::Queued);
+            self.out.push(Action::CancelMemory { upload: id });
         }
     }
 
     fn ask(&mut self, id: Id) {
-        let Some(upload) = self.uploads.get_mut(&id) else { return };
-        if upload.phase == Phase::Queued {
-            upload.phase = Phase::Memory;
-            self.out.push(Action::AskMemory { upload: id, bytes: upload.span.size });
-        }
+        let Some(upload) = self.uploads.get(&id).filter(|u| u.phase == Phase::Queued) else { return };
+        self.out.push(Action::AskMemory { upload: id, bytes: upload.span.size });
+        self.set_phase(id, Phase::Memory);
     }
 
     /// Memory is there: the upload is granted when it is still its turn.
@@ -236,10 +280,7 @@ impl Machine {
             _ => return,
         };
         let Some(Turn::Publish { floor }) = turn else {
-            if let Some(upload) = self.uploads.get_mut(&id) {
-                upload.phase = Phase::Queued;
-            }
-            self.out.push(Action::CancelMemory { upload: id });
+            self.cancel_memory(id);
             return;
         };
         self.grant(id, floor);
@@ -247,9 +288,8 @@ impl Machine {
 
     fn grant(&mut self, id: Id, floor: Option<Token>) {
         let before = self.tail.clone().unwrap_or_else(Token::zero);
-        let Some(upload) = self.uploads.get_mut(&id) else { return };
-        upload.phase = Phase::Writing;
-        let span = upload.span.clone();
+        self.set_phase(id, Phase::Writing);
+        let Some(span) = self.uploads.get(&id).map(|upload| upload.span.clone()) else { return };
         self.writing = Some(id);
         if self.rules.tracked {
             self.holes.fill(&span.start, &span.end);
@@ -262,15 +302,14 @@ impl Machine {
     }
 
     pub(super) fn abandon(&mut self, id: Id, now: Now) {
-        let Some(upload) = self.uploads.remove(&id) else { return };
+        self.cancel_memory(id);
+        let Some(upload) = self.take(id) else { return };
         match upload.phase {
-            Phase::Memory => self.out.push(Action::CancelMemory { upload: id }),
-            Phase::Writing => {
-                self.writing = None;
+            Phase::Writing if !upload.limbo => {
                 // Its rows cannot be taken out of the open body: start over from what is committed.
                 self.recover(super::open::Reason::Abandoned, now);
             }
-            Phase::Queued | Phase::Written | Phase::Covered => {}
+            _ => {}
         }
     }
 

@@ -13,11 +13,13 @@ mod send;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
+mod sim_service;
+#[cfg(test)]
 mod tests;
 mod types;
 mod wake;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -76,6 +78,10 @@ pub(crate) struct Machine {
     rng: StdRng,
     link: Link,
     uploads: BTreeMap<Id, Upload>,
+    /// Uploads that wait for their turn, in order; at most one of them has asked for memory.
+    queue: BTreeSet<(Token, Token, Id)>,
+    asked: Option<Id>,
+    covered: BTreeSet<Id>,
     /// Committed token as the service said last.
     committed: Option<Token>,
     /// Highest token this process has seen committed, whatever became of the channel since.
@@ -115,6 +121,9 @@ impl Machine {
             rng: StdRng::seed_from_u64(seed),
             link: Link::Closed,
             uploads: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            asked: None,
+            covered: BTreeSet::new(),
             committed: None,
             proven: None,
             tail: None,
@@ -162,11 +171,6 @@ impl Machine {
         std::mem::take(&mut self.out)
     }
 
-    /// No upload is known: the shell may forget the channel after a while.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.uploads.is_empty() && self.sending.is_none() && self.bodies.is_empty()
-    }
-
     /// The committed token, for the status report.
     pub(crate) fn committed(&self) -> Option<&Token> {
         self.committed.as_ref()
@@ -188,6 +192,7 @@ impl Machine {
         self.pump_open(now);
         self.pump_send(now);
         self.pump_grant(now);
+        self.pump_open(now);
         let watch = self.wants_status();
         if watch != self.watching {
             self.watching = watch;
@@ -198,15 +203,12 @@ impl Machine {
     fn wants_status(&self) -> bool {
         self.link.is_open()
             && (!self.acked.is_empty()
-                || self.uploads.values().any(|u| u.phase == Phase::Covered)
+                || !self.covered.is_empty()
                 || (self.writing.is_none() && self.head().is_some()))
     }
 
     fn settle(&mut self, upload: Id, outcome: Settled) {
-        if let Some(known) = self.uploads.remove(&upload) {
-            if self.writing == Some(upload) {
-                self.writing = None;
-            }
+        if let Some(known) = self.take(upload) {
             if known.phase == Phase::Memory {
                 self.out.push(Action::CancelMemory { upload });
             }

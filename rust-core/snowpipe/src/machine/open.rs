@@ -116,11 +116,10 @@ impl Machine {
             }
         };
         for upload in self.uploads.values_mut() {
-            match upload.phase {
-                Phase::Writing | Phase::Written => upload.limbo = true,
-                Phase::Covered => upload.phase = Phase::Queued,
-                Phase::Queued | Phase::Memory => {}
-            }
+            upload.limbo |= matches!(upload.phase, Phase::Writing | Phase::Written);
+        }
+        for id in std::mem::take(&mut self.covered) {
+            self.set_phase(id, Phase::Queued);
         }
         self.forget_bodies();
         self.tail = None;
@@ -255,11 +254,9 @@ impl Machine {
     }
 
     fn hold_all(&mut self, message: &str) {
-        for (id, upload) in &self.uploads {
-            if matches!(upload.phase, Phase::Queued | Phase::Memory) {
-                self.out.push(Action::Hold { upload: *id, message: message.to_owned() });
-            }
-        }
+        let held =
+            self.queue.iter().map(|(_, _, id)| Action::Hold { upload: *id, message: message.to_owned() });
+        self.out.extend(held);
     }
 
     fn open_succeeded(&mut self, opened: Opened, now: Now) {

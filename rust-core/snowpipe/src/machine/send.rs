@@ -50,7 +50,6 @@ impl Machine {
         if open && self.newest_cut().is_some_and(|cut| cut >= end) {
             return;
         }
-        let Some(upload) = self.uploads.get_mut(&id) else { return };
         if open {
             self.open_finished += 1;
             self.open_last = Some(end);

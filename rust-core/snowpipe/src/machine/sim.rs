@@ -8,73 +8,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
+use super::sim_service::{Service, fault};
 use super::*;
 use crate::config::GapStrategy;
-
-/// The service's side of one channel, after the public documentation and what live tests of others report.
-#[derive(Default)]
-struct Service {
-    client: u64,
-    row: u64,
-    consumed: Option<String>,
-    accepted: VecDeque<Vec<u64>>,
-    committed: Option<u64>,
-    table: Vec<u64>,
-    invalid: bool,
-}
-
-impl Service {
-    fn token(&self) -> String {
-        format!("{}_{}", self.client, self.row)
-    }
-
-    fn open(&mut self, force: bool) -> Result<Opened, Fault> {
-        if !self.accepted.is_empty() && !force {
-            return Err(fault(FaultClass::Uncommitted));
-        }
-        self.accepted.clear();
-        self.invalid = false;
-        self.client += 1;
-        self.row = 1;
-        self.consumed = None;
-        Ok(Opened { continuation: self.token(), status: self.status() })
-    }
-
-    fn append(&mut self, continuation: &str, rows: Vec<u64>) -> Result<String, Fault> {
-        if self.consumed.as_deref() == Some(continuation) {
-            return Ok(self.token());
-        }
-        if self.invalid {
-            return Err(fault(FaultClass::ChannelInvalid));
-        }
-        if continuation != self.token() {
-            return Err(fault(FaultClass::Stale));
-        }
-        self.accepted.push_back(rows);
-        self.consumed = Some(continuation.to_owned());
-        self.row += 1;
-        Ok(self.token())
-    }
-
-    fn status(&self) -> ChannelStatus {
-        ChannelStatus {
-            code: Some(if self.invalid { "ERR_CHANNEL_MUST_BE_REOPENED" } else { "SUCCESS" }.into()),
-            committed: self.committed.map(|n| n.to_string()),
-            ..ChannelStatus::default()
-        }
-    }
-
-    fn commit_one(&mut self) {
-        if let Some(rows) = self.accepted.pop_front() {
-            self.committed = rows.last().copied().or(self.committed);
-            self.table.extend(rows);
-        }
-    }
-}
-
-fn fault(class: FaultClass) -> Fault {
-    Fault { class, detail: format!("{class:?}"), retry_after: None }
-}
 
 #[derive(Clone, Debug)]
 struct FlowFile {
@@ -95,7 +31,6 @@ struct Node {
     queue: Vec<FlowFile>,
     begun: BTreeMap<Id, FlowFile>,
     granted: Option<(Id, Option<u64>)>,
-    ready: Vec<(Id, FlowFile, Option<u64>)>,
     open_body: Vec<u64>,
     open_partial: bool,
     bodies: BTreeMap<BodyId, Vec<u64>>,
@@ -113,7 +48,6 @@ impl Node {
             queue,
             begun: BTreeMap::new(),
             granted: None,
-            ready: Vec::new(),
             open_body: Vec::new(),
             open_partial: false,
             bodies: BTreeMap::new(),
@@ -210,6 +144,8 @@ impl World {
                 }
                 self.act(node, action, &mut events);
             }
+            let wake = self.nodes[node].machine.next_wake(now);
+            assert!(!events.is_empty() || wake.is_none_or(|wake| wake > now), "the machine spins");
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::Machine;
 use super::open::Reason;
 use super::types::Now;
-use super::{Machine, Phase};
 use crate::messages::Level;
 
 /// Accepted rows without a commit are a bulletin from here on.
@@ -48,7 +48,7 @@ impl Machine {
         });
         let held = self.link.is_open()
             && self.writing.is_none()
-            && self.uploads.values().any(|u| u.phase == Phase::Queued);
+            && self.queue.len() > usize::from(self.asked.is_some());
         let held = held.then(|| now + HELD_LOOK.min(self.rules.gap_timeout.max(Duration::from_millis(100))));
         [self.opening_wake(), self.sending_wake(), stall, held].into_iter().flatten().min()
     }
