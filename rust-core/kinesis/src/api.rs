@@ -16,6 +16,8 @@ pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Trouble>>;
 /// State of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamInfo {
+    /// Amazon resource name of the stream.
+    pub(crate) arn: String,
     /// Epoch milliseconds; differs when a stream was deleted and made anew under the same name.
     pub(crate) created: i64,
     /// Records can be read: ACTIVE or UPDATING.
@@ -63,6 +65,35 @@ impl Page {
     }
 }
 
+/// One event of a subscription.
+#[derive(Clone, Default)]
+pub(crate) struct Event {
+    pub(crate) records: Vec<Fetched>,
+    /// Where the next subscription goes on; `None` at the end of the shard.
+    pub(crate) continuation: Option<SequenceNumber>,
+    pub(crate) millis_behind: Option<i64>,
+    /// Named only together with the end of the shard.
+    pub(crate) children: Vec<ShardId>,
+}
+
+/// An open subscription. Taking the next event gives the subscription away and back, so that a wait for an event can
+/// be kept and never has to be broken off in the middle of a frame.
+pub(crate) trait Subscription: Send {
+    /// The next event; `None` when the service ended the subscription.
+    fn next(self: Box<Self>) -> NextEvent;
+}
+
+/// See [`Subscription::next`].
+pub(crate) type NextEvent = BoxFuture<'static, (Box<dyn Subscription>, Result<Option<Event>, Trouble>)>;
+
+/// A registered fan-out consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConsumerInfo {
+    pub(crate) arn: String,
+    /// Can be subscribed with.
+    pub(crate) active: bool,
+}
+
 /// The calls of one stream. Implementations bound every call in time.
 pub(crate) trait StreamApi: Send + Sync {
     /// DescribeStream.
@@ -73,4 +104,18 @@ pub(crate) trait StreamApi: Send + Sync {
     fn iterator<'a>(&'a self, shard: &'a str, start: &'a Start) -> Answer<'a, String>;
     /// GetRecords, one attempt: the reader paces and repeats.
     fn records<'a>(&'a self, iterator: &'a str, limit: i32) -> Answer<'a, Page>;
+    /// DescribeStreamConsumer for the consumer of the application's name.
+    fn consumer<'a>(&'a self, stream_arn: &'a str) -> Answer<'a, ConsumerInfo>;
+    /// RegisterStreamConsumer for the consumer of the application's name.
+    fn register<'a>(&'a self, stream_arn: &'a str) -> Answer<'a, ConsumerInfo>;
+    /// DeregisterStreamConsumer.
+    fn deregister<'a>(&'a self, consumer_arn: &'a str) -> Answer<'a, ()>;
+    /// SubscribeToShard. `lane` spreads subscriptions over connections, each of which carries a limited number.
+    fn subscribe<'a>(
+        &'a self,
+        consumer_arn: &'a str,
+        shard: &'a str,
+        start: &'a Start,
+        lane: u64,
+    ) -> Answer<'a, Box<dyn Subscription>>;
 }

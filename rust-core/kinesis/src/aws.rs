@@ -1,6 +1,8 @@
 //! Kinesis through the AWS SDK.
 
-use crate::api::{Answer, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo};
+use crate::api::{
+    Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
+};
 use crate::cbor::{KinesisProtocol, WireFormat, epoch_millis};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
@@ -18,7 +20,7 @@ use aws_sdk_kinesis::types::{ChildShard, Record, Shard, ShardIteratorType, Strea
 use aws_smithy_types::DateTime;
 use record::SequenceNumber;
 use secrecy::ExposeSecret;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -35,11 +37,13 @@ pub(crate) struct Clients {
     made: OnceCell<Made>,
 }
 
-struct Made {
-    kinesis: aws_sdk_kinesis::Client,
+pub(crate) struct Made {
+    pub(crate) kinesis: aws_sdk_kinesis::Client,
     /// For GetRecords: one attempt a call, because the reader paces and repeats.
     reading: aws_sdk_kinesis::Client,
-    protocol: KinesisProtocol,
+    pub(crate) protocol: KinesisProtocol,
+    /// Settings of `reading`, for more connections.
+    pub(crate) reading_config: aws_sdk_kinesis::Config,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -48,7 +52,7 @@ impl Clients {
         Self { config, made: OnceCell::new() }
     }
 
-    async fn made(&self) -> &Made {
+    pub(crate) async fn made(&self) -> &Made {
         self.made.get_or_init(|| make(&self.config)).await
     }
 
@@ -78,6 +82,7 @@ async fn make(config: &SourceConfig) -> Made {
     kinesis.set_endpoint_url(config.endpoint.clone());
     let protocol = KinesisProtocol::new(WireFormat::default());
     let reading = kinesis.clone().retry_config(RetryConfig::disabled()).protocol(protocol.clone());
+    let reading = reading.build();
     let mut dynamodb = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(region)
@@ -88,8 +93,9 @@ async fn make(config: &SourceConfig) -> Made {
     dynamodb.set_endpoint_url(config.endpoint.clone());
     Made {
         kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
-        reading: aws_sdk_kinesis::Client::from_conf(reading.build()),
+        reading: aws_sdk_kinesis::Client::from_conf(reading.clone()),
         protocol,
+        reading_config: reading,
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
     }
 }
@@ -112,13 +118,15 @@ async fn credentials(config: &SourceConfig, region: Region) -> Option<SharedCred
 
 /// One stream.
 pub(crate) struct Stream {
-    clients: Arc<Clients>,
+    pub(crate) clients: Arc<Clients>,
     clock: Clock,
+    /// Clients for subscriptions, each with connections of its own.
+    pub(crate) lanes: Mutex<HashMap<u64, aws_sdk_kinesis::Client>>,
 }
 
 impl Stream {
     pub(crate) fn new(clients: Arc<Clients>) -> Self {
-        Self { clients, clock: Clock::system() }
+        Self { clients, clock: Clock::system(), lanes: Mutex::default() }
     }
 
     fn name(&self) -> &str {
@@ -136,6 +144,7 @@ impl Stream {
         let description = answer.stream_description().ok_or_else(|| unreadable(OPERATION))?;
         let status = description.stream_status();
         Ok(StreamInfo {
+            arn: description.stream_arn().to_owned(),
             created: epoch_millis(description.stream_creation_timestamp()),
             readable: matches!(status, StreamStatus::Active | StreamStatus::Updating),
             status: status.as_str().to_owned(),
@@ -175,6 +184,9 @@ impl Stream {
             Start::At(sequence) => request
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(sequence.as_str()),
+            Start::After(sequence) => request
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(sequence.as_str()),
         };
         let answer = request.send().await.map_err(|e| from_sdk(Service::Kinesis, OPERATION, &e))?;
         answer.shard_iterator.ok_or_else(|| unreadable(OPERATION))
@@ -211,9 +223,31 @@ impl StreamApi for Stream {
     fn records<'a>(&'a self, iterator: &'a str, limit: i32) -> Answer<'a, Page> {
         Box::pin(self.fetch(iterator, limit))
     }
+
+    fn consumer<'a>(&'a self, stream_arn: &'a str) -> Answer<'a, ConsumerInfo> {
+        Box::pin(self.describe_consumer(stream_arn))
+    }
+
+    fn register<'a>(&'a self, stream_arn: &'a str) -> Answer<'a, ConsumerInfo> {
+        Box::pin(self.register_consumer(stream_arn))
+    }
+
+    fn deregister<'a>(&'a self, consumer_arn: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.deregister_consumer(consumer_arn))
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        consumer_arn: &'a str,
+        shard: &'a str,
+        start: &'a Start,
+        lane: u64,
+    ) -> Answer<'a, Box<dyn Subscription>> {
+        Box::pin(self.open_subscription(consumer_arn, shard, start, lane))
+    }
 }
 
-fn unreadable(operation: &'static str) -> Trouble {
+pub(crate) fn unreadable(operation: &'static str) -> Trouble {
     Trouble::new(Service::Kinesis, operation, Kind::Other, "the answer lacks a required field")
 }
 
@@ -226,11 +260,11 @@ fn shard_info(shard: &Shard) -> ShardInfo {
     }
 }
 
-fn child_id(child: ChildShard) -> ShardId {
+pub(crate) fn child_id(child: ChildShard) -> ShardId {
     ShardId::from(child.shard_id)
 }
 
-fn fetched(record: Record) -> Option<Fetched> {
+pub(crate) fn fetched(record: Record) -> Option<Fetched> {
     Some(Fetched {
         sequence: SequenceNumber::new(&record.sequence_number).ok()?,
         partition_key: record.partition_key.unwrap_or_default(),

@@ -193,7 +193,7 @@ fn region(text: String) -> Result<String, ConfigError> {
     let good = match parts.split_last() {
         Some((number, words)) => {
             words.len() >= 2
-                && words.iter().all(|w| letters(w))
+                && words.iter().all(letters)
                 && !number.is_empty()
                 && number.bytes().all(|b| b.is_ascii_digit())
         }

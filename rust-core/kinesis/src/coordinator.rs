@@ -206,6 +206,7 @@ impl Coordinator {
         let core = &self.core;
         core.works(Service::Kinesis);
         if known.is_some_and(|k| k.created != info.created) {
+            core.consumer.doubt();
             for shard in core.held() {
                 shard.lose();
                 core.forget(&shard);

@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::checkpoint::Checkpointer;
 use crate::clock::Clock;
 use crate::config::SourceConfig;
+use crate::consumer::Consumer;
 use crate::exchange::Exchange;
 use crate::messages::{Level, Messages};
 use crate::plan::Me;
@@ -57,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) exchange: Exchange,
     pub(crate) budget: Arc<Budget>,
     pub(crate) checkpointer: Checkpointer,
+    pub(crate) consumer: Consumer,
     pub(crate) calls: Semaphore,
     pub(crate) tasks: Tasks,
     /// Ends everything.
@@ -101,6 +103,7 @@ impl Core {
             clock: world.clock,
             messages,
             checkpointer: Checkpointer::default(),
+            consumer: Consumer::default(),
             calls: Semaphore::new(CONCURRENT_CALLS),
             tasks,
             cancel,

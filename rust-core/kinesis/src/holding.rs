@@ -2,7 +2,9 @@
 
 use crate::api::{ShardId, ShardInfo};
 use crate::checkpoint::{self, Saved};
+use crate::config::ConsumerType;
 use crate::core::{Core, within};
+use crate::fanout;
 use crate::flow::{Flow, Mark};
 use crate::messages::Level;
 use crate::poll;
@@ -84,9 +86,15 @@ pub(crate) async fn acquire(core: &Arc<Core>, claim: Claim) -> Result<(), Troubl
         return Ok(());
     }
     let (reader_core, reading) = (core.clone(), shard.reading.clone());
-    core.tasks.supervise(format!("reader of {}", shard.id), reading, move || {
-        poll::run(reader_core.clone(), shard.clone())
-    });
+    let name = format!("reader of {}", shard.id);
+    match core.config.consumer_type {
+        ConsumerType::SharedThroughput => {
+            core.tasks.supervise(name, reading, move || poll::run(reader_core.clone(), shard.clone()))
+        }
+        ConsumerType::EnhancedFanOut => {
+            core.tasks.supervise(name, reading, move || fanout::run(reader_core.clone(), shard.clone()))
+        }
+    }
     Ok(())
 }
 

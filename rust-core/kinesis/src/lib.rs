@@ -3,6 +3,7 @@
 
 mod api;
 mod aws;
+mod aws_fanout;
 mod backoff;
 mod batch;
 mod budget;
@@ -10,8 +11,10 @@ pub mod cbor;
 mod checkpoint;
 mod clock;
 mod config;
+mod consumer;
 mod coordinator;
 mod core;
+mod deregister;
 mod draft;
 mod dynamo;
 mod emit;
@@ -19,6 +22,7 @@ mod error;
 mod exchange;
 #[cfg(test)]
 mod fake;
+mod fanout;
 mod flow;
 mod holding;
 mod item;
@@ -29,6 +33,7 @@ mod plan;
 mod poll;
 mod position;
 mod prepare;
+mod reading;
 mod renew;
 mod shape;
 mod shard;

@@ -66,6 +66,8 @@ pub(crate) enum Start {
     AtTimestamp(i64),
     /// At this record, which is done in whole or in part; see [`Done::drop_through`].
     At(SequenceNumber),
+    /// Behind this number, which need not be that of a record: how a subscription is renewed.
+    After(SequenceNumber),
 }
 
 /// A place in the shard up to which everything is done.

@@ -51,10 +51,10 @@ fn aggregate(payloads: &[&str]) -> Bytes {
         out.push(tag);
         let mut length = bytes.len();
         while length >= 128 {
-            out.push((length % 128) as u8 | 128);
+            out.push(u8::try_from(length % 128).unwrap() | 128);
             length /= 128;
         }
-        out.push(length as u8);
+        out.push(u8::try_from(length).unwrap());
         out.extend_from_slice(bytes);
     }
     let mut message = Vec::new();

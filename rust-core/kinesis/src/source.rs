@@ -3,12 +3,12 @@
 use crate::batch::Batch;
 use crate::checkpoint::{self, Saved};
 use crate::clock::Clock;
-use crate::config::{ConsumerType, SourceConfig};
+use crate::config::SourceConfig;
 use crate::coordinator;
 use crate::core::{Core, World, within};
 use crate::error::SourceError;
 use crate::flow::Settled;
-use crate::messages::{Level, Message, Messages};
+use crate::messages::{Message, Messages};
 use crate::renew;
 use crate::shard::Shard;
 use crate::status;
@@ -47,13 +47,6 @@ impl Source {
         let messages = Arc::new(Messages::default());
         let tasks = Tasks::new(runtime.clone(), messages.clone());
         let core = Arc::new(Core::new(config, world, messages, tasks, CancellationToken::new()));
-        if core.config.consumer_type == ConsumerType::EnhancedFanOut {
-            core.messages.once(
-                Level::Error,
-                "Consumer Type ENHANCED_FAN_OUT is not available yet; nothing is read. Choose SHARED_THROUGHPUT.",
-            );
-            return Self { core };
-        }
         let spawn = |name: &str, make: fn(Arc<Core>) -> futures::future::BoxFuture<'static, ()>| {
             let shared = core.clone();
             core.tasks.supervise(name, core.cancel.clone(), move || make(shared.clone()));
@@ -101,6 +94,12 @@ impl Source {
     /// Checks a configuration without consuming or changing anything.
     pub async fn verify(config: &SourceConfig) -> Vec<Finding> {
         crate::verify::verify(config).await
+    }
+
+    /// Deregisters the fan-out consumer of the application; for a processor that is removed from the canvas. Bounded to
+    /// a few seconds. Says what could not be done and what to do by hand; does nothing for other consumer types.
+    pub async fn deregister(config: &SourceConfig) -> Vec<Message> {
+        crate::deregister::deregister(config).await
     }
 
     /// No more fetches and no more batches; what was handed out can still be settled.

@@ -1,5 +1,6 @@
 //! What can go wrong with a call to AWS, and how a person is told.
 
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as _;
 
 /// Which of the two services was called.
@@ -226,13 +227,37 @@ pub(crate) fn classify(code: &str, status: Option<u16>) -> Kind {
 pub(crate) fn from_sdk<E>(
     service: Service,
     operation: &'static str,
-    error: &aws_sdk_kinesis::error::SdkError<E, aws_sdk_kinesis::config::http::HttpResponse>,
+    error: &SdkError<E, aws_sdk_kinesis::config::http::HttpResponse>,
 ) -> Trouble
 where
-    E: aws_sdk_kinesis::error::ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    use aws_sdk_kinesis::error::SdkError;
-    let status = error.raw_response().map(|r| r.status().as_u16());
+    translate(service, operation, error, error.raw_response().map(|r| r.status().as_u16()))
+}
+
+/// The same for an error inside an event stream, which has no status of its own.
+pub(crate) fn from_events<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Trouble
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let mut trouble = translate(Service::Kinesis, operation, error, None);
+    if matches!(trouble.kind, Kind::Other) && trouble.code.starts_with("Internal") {
+        trouble.kind = Kind::Unavailable;
+    }
+    trouble
+}
+
+fn translate<E, R>(
+    service: Service,
+    operation: &'static str,
+    error: &SdkError<E, R>,
+    status: Option<u16>,
+) -> Trouble
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
     let (kind, code, message) = match error {
         SdkError::ServiceError(e) => {
             let code = e.err().code().unwrap_or("").to_owned();
@@ -245,7 +270,8 @@ where
         }
         SdkError::ResponseError(_) => {
             let kind = if status.is_some_and(|s| s < 500) { Kind::Other } else { Kind::Unavailable };
-            (kind, "UnreadableAnswer".to_owned(), format!("HTTP status {}", status.unwrap_or(0)))
+            let text = status.map_or_else(|| "cut short".to_owned(), |s| format!("HTTP status {s}"));
+            (kind, "UnreadableAnswer".to_owned(), text)
         }
         SdkError::DispatchFailure(e) => {
             let causes = e.as_connector_error().map(|c| chain(c)).unwrap_or_default();
@@ -256,7 +282,7 @@ where
             }
         }
         _ => {
-            let causes = error.source().map(|s| chain(s)).unwrap_or_default();
+            let causes = error.source().map(chain).unwrap_or_default();
             let kind = if is_about_credentials(&causes) { Kind::Credentials } else { Kind::Other };
             (kind, "NotSent".to_owned(), causes)
         }

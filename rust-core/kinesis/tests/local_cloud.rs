@@ -191,6 +191,32 @@ async fn a_reshard_at_latest_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fan_out_through_a_reshard_with_the_documented_policy() {
+    let rig = Rig::start(2).await;
+    let fan_out = [("Consumer Type", "ENHANCED_FAN_OUT")];
+    rig.key("AKIALEAST", Some(rig.cloud.connector_policy(STREAM, TABLE)));
+    let mut wanted = rig.put(20);
+    let reader = Reader::start(rig.source_as("AKIALEAST", "a", &fan_out));
+    reader.until(&wanted, SOON).await;
+    let shards = rig.cloud.kinesis().shards(STREAM).unwrap();
+    rig.cloud.kinesis().split(STREAM, &shards[0].id).unwrap();
+    wanted.extend(rig.put(50));
+    reader.until(&wanted, SOON).await;
+    assert_eq!(reader.got().len(), wanted.len(), "nothing twice");
+    // The service cuts the subscriptions.
+    rig.cloud.aws_network().cut_all();
+    wanted.extend(rig.put(20));
+    reader.until(&wanted, SOON).await;
+    assert_eq!(reader.got().len(), wanted.len(), "nothing twice");
+    reader.stop().await;
+    let config = rig.config("a", &fan_out);
+    let said = Source::deregister(&config).await;
+    assert!(said.len() == 1 && said[0].level == Level::Info && said[0].text.contains(TABLE), "{said:?}");
+    assert!(Source::deregister(&config).await.is_empty(), "gone already");
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_of_the_service_are_kept() {
     let rig = Rig::start(1).await;
     for _ in 0..20 {

@@ -1,5 +1,6 @@
 //! Kinesis and DynamoDB in memory, with named misbehaviours, for tests in paused time.
 
+mod fanout;
 mod rig;
 mod stream;
 mod table;

@@ -1,7 +1,10 @@
 //! A data stream in memory. Numbers are assigned and published under one lock; iterators are positions in clear text.
 
 use super::FaultPlan;
-use crate::api::{Answer, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo};
+use super::fanout::FanOut;
+use crate::api::{
+    Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
+};
 use crate::position::Start;
 use crate::shard::lock;
 use crate::trouble::{Kind, Service, Trouble};
@@ -20,7 +23,8 @@ struct Shard {
     closed: bool,
 }
 
-struct Data {
+pub(crate) struct Data {
+    pub(super) fanout: FanOut,
     exists: bool,
     created: i64,
     shards: BTreeMap<ShardId, Shard>,
@@ -50,6 +54,7 @@ impl FakeStream {
     /// A stream with these shards.
     pub(crate) fn new(shards: &[&str]) -> Self {
         let data = Data {
+            fanout: FanOut::default(),
             exists: true,
             created: EPOCH - 1_000_000,
             shards: shards.iter().map(|s| (ShardId::from(*s), Shard::default())).collect(),
@@ -87,8 +92,7 @@ impl FakeStream {
         let arrival_ms = Some(now_ms(&data));
         let shard = data.shards.get_mut(shard).unwrap();
         assert!(!shard.closed, "a closed shard takes no records");
-        // Longer than any integer type, as the service's are.
-        let sequence = SequenceNumber::new(format!("4959033827149025660855969253836157{n:022}")).unwrap();
+        let sequence = sequence(n);
         shard.records.push(Fetched {
             sequence,
             partition_key: format!("key-{n}"),
@@ -150,7 +154,11 @@ impl FakeStream {
         lock(&self.data).calls.iter().filter(|(s, _)| &**s == shard).count()
     }
 
-    async fn call<T>(
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Data) -> T) -> T {
+        work(&mut lock(&self.data))
+    }
+
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&mut Data) -> Result<T, Trouble>,
@@ -172,32 +180,65 @@ fn now_ms(data: &Data) -> i64 {
     EPOCH + i64::try_from(data.began.elapsed().as_millis()).unwrap()
 }
 
-fn trouble(operation: &'static str, kind: Kind, text: &str) -> Trouble {
+pub(super) fn trouble(operation: &'static str, kind: Kind, text: &str) -> Trouble {
     Trouble::new(Service::Kinesis, operation, kind, text)
 }
 
-fn open(data: &mut Data, id: &str, start: &Start) -> Result<String, Trouble> {
-    const OPERATION: &str = "GetShardIterator";
+/// A number as long as the service's, longer than any integer type.
+fn sequence(n: u64) -> SequenceNumber {
+    SequenceNumber::new(format!("4959033827149025660855969253836157{n:022}")).unwrap()
+}
+
+impl Data {
+    pub(super) fn has(&self, shard: &str) -> bool {
+        self.exists && self.shards.contains_key(shard)
+    }
+
+    /// Number of the newest record of the stream: what a continuation number looks like on a quiet shard.
+    pub(super) fn newest(&self) -> SequenceNumber {
+        sequence(self.next - 1)
+    }
+}
+
+/// Index of the first record from `start` on.
+pub(super) fn position(
+    data: &mut Data,
+    operation: &'static str,
+    id: &str,
+    start: &Start,
+) -> Result<usize, Trouble> {
     data.opened.push((id.into(), start.clone()));
     let now = now_ms(data);
-    let created = data.created;
-    let shard = data.shards.get(id).ok_or_else(|| trouble(OPERATION, Kind::NotFound, "no such shard"))?;
+    let shard = data.shards.get(id).ok_or_else(|| trouble(operation, Kind::NotFound, "no such shard"))?;
     let index = match start {
         Start::TrimHorizon => 0,
         Start::AtTimestamp(ms) if *ms > now => {
-            return Err(trouble(OPERATION, Kind::Invalid, "timestamp in the future"));
+            return Err(trouble(operation, Kind::Invalid, "timestamp in the future"));
         }
         Start::AtTimestamp(ms) => shard.records.partition_point(|r| r.arrival_ms.unwrap() < *ms),
         Start::At(sequence) => {
             if shard.records.last().is_none_or(|r| r.sequence < *sequence) {
-                return Err(trouble(OPERATION, Kind::Invalid, "it did not come from this stream"));
+                return Err(trouble(operation, Kind::Invalid, "it did not come from this stream"));
             }
             shard.records.partition_point(|r| r.sequence < *sequence)
         }
+        Start::After(sequence) => shard.records.partition_point(|r| r.sequence <= *sequence),
     };
-    let index = index.max(shard.trimmed);
+    Ok(index.max(shard.trimmed))
+}
+
+/// Records from an index on, whether the shard ends with them, and then its children.
+pub(super) fn after(data: &Data, id: &str, index: usize) -> (Vec<Fetched>, bool, Vec<ShardId>) {
+    let shard = &data.shards[id];
+    let records = shard.records[index.max(shard.trimmed)..].to_vec();
+    let end = shard.closed;
+    (records, end, if end { shard.children.clone() } else { Vec::new() })
+}
+
+fn open(data: &mut Data, id: &str, start: &Start) -> Result<String, Trouble> {
+    let index = position(data, "GetShardIterator", id, start)?;
     data.iterators += 1;
-    Ok(format!("{id}|{index}|{}|{created}", data.iterators))
+    Ok(format!("{id}|{index}|{}|{}", data.iterators, data.created))
 }
 
 fn page(data: &mut Data, iterator: &str, limit: i32) -> Result<Page, Trouble> {
@@ -231,6 +272,7 @@ impl StreamApi for FakeStream {
     fn describe(&self) -> Answer<'_, StreamInfo> {
         Box::pin(self.call("describe", |data| {
             Ok(StreamInfo {
+                arn: "arn:stream".to_owned(),
                 created: data.created,
                 readable: true,
                 status: "ACTIVE".to_owned(),
@@ -256,5 +298,32 @@ impl StreamApi for FakeStream {
 
     fn records<'a>(&'a self, iterator: &'a str, limit: i32) -> Answer<'a, Page> {
         Box::pin(self.call("records", move |data| page(data, iterator, limit)))
+    }
+
+    fn consumer<'a>(&'a self, _: &'a str) -> Answer<'a, ConsumerInfo> {
+        Box::pin(self.describe_consumer())
+    }
+
+    fn register<'a>(&'a self, _: &'a str) -> Answer<'a, ConsumerInfo> {
+        Box::pin(self.register_consumer())
+    }
+
+    fn deregister<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.drop_consumer();
+            Ok(())
+        })
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        _: &'a str,
+        shard: &'a str,
+        start: &'a Start,
+        _: u64,
+    ) -> Answer<'a, Box<dyn Subscription>> {
+        Box::pin(
+            async move { Ok(Box::new(self.open_subscription(shard, start).await?) as Box<dyn Subscription>) },
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! Whole sources on a stream and a table in memory, in paused time.
 
+mod fan_out;
 mod leases;
 mod positions;
 mod troubles;

@@ -1,0 +1,150 @@
+use super::{SOON, seconds};
+use crate::fake::{Fault, Rig, numbers, until};
+use crate::position::Start;
+use crate::trouble::Kind;
+
+const FAN_OUT: &[(&str, &str)] = &[("Consumer Type", "ENHANCED_FAN_OUT")];
+const LATEST: &[(&str, &str)] =
+    &[("Consumer Type", "ENHANCED_FAN_OUT"), ("Initial Stream Position", "LATEST")];
+
+#[tokio::test(start_paused = true)]
+async fn registers_once_waits_until_active_and_reads() {
+    let rig = Rig::new(&["s0", "s1"]);
+    let mut wanted = vec![rig.stream.put("s0"), rig.stream.put("s1")];
+    let (a, b) = (rig.node("a", FAN_OUT), rig.node("b", FAN_OUT));
+    let (from_a, from_b) = (a.consume(), b.consume());
+    wanted.extend([rig.stream.put("s0"), rig.stream.put("s1")]);
+    until("both read", seconds(30), || from_a.got().len() + from_b.got().len() == 4).await;
+    let said = [from_a.said(), from_b.said()].concat();
+    assert_eq!(said.iter().filter(|t| t.contains("Registered")).count(), 1, "{said:?}");
+    a.source.close(seconds(5)).await;
+    b.source.close(seconds(5)).await;
+    assert!(rig.stream.has_consumer(), "a stop keeps the consumer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_subscription_is_renewed_behind_its_continuation_number() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", LATEST);
+    until("it is subscribed", SOON, || rig.stream.subscriptions() == 1).await;
+    let consumer = node.consume();
+    let mut wanted = Vec::new();
+    for _ in 0..3 {
+        tokio::time::sleep(seconds(290)).await;
+        rig.stream.end_subscriptions();
+        // In the gap between two subscriptions.
+        wanted.push(rig.stream.put("s0"));
+        consumer.until(&wanted, seconds(12)).await;
+    }
+    assert_eq!(consumer.got(), wanted, "no gap, no duplicate");
+    let opened = rig.stream.opened();
+    assert!(opened[1..].iter().all(|(_, start)| matches!(start, Start::After(_))), "{opened:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_subscription_is_replaced_within_forty_seconds() {
+    let rig = Rig::new(&["s0", "s1"]);
+    let node = rig.node("a", FAN_OUT);
+    let consumer = node.consume();
+    consumer.until(&[rig.stream.put("s0"), rig.stream.put("s1")], SOON).await;
+    tokio::time::sleep(seconds(7)).await;
+    rig.stream.silence("s0");
+    let lost = rig.stream.put("s0");
+    consumer.until(&[rig.stream.put("s1")], seconds(1)).await;
+    consumer.until(&[lost], seconds(40)).await;
+    assert_eq!(rig.stream.subscriptions(), 3, "the other one was left alone");
+    assert_eq!(consumer.got().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_subscribes_again_and_old_events_do_not_count() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", FAN_OUT);
+    let mut wanted = vec![rig.stream.put("s0")];
+    let batch = node.next(SOON).await.unwrap();
+    tokio::time::sleep(seconds(6)).await;
+    wanted.push(rig.stream.put("s0"));
+    node.source.settle(batch.id, false).unwrap();
+    let consumer = node.consume();
+    consumer.until(&wanted, SOON).await;
+    assert_eq!(consumer.got(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_deregistered_underneath_is_registered_again() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", FAN_OUT);
+    let consumer = node.consume();
+    consumer.until(&[rig.stream.put("s0")], SOON).await;
+    tokio::time::sleep(seconds(20)).await;
+    let before = node.source.status()["calls"].as_u64().unwrap();
+    rig.stream.drop_consumer();
+    consumer.until(&[rig.stream.put("s0")], seconds(30)).await;
+    assert!(rig.stream.has_consumer());
+    assert!(node.source.status()["calls"].as_u64().unwrap() - before <= 5);
+    assert_eq!(consumer.got().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_few_while_subscribing_fails() {
+    for kind in [Kind::NotFound, Kind::InUse, Kind::Throttled, Kind::Unavailable] {
+        let rig = Rig::new(&["s0"]);
+        let node = rig.node("a", FAN_OUT);
+        node.stream.faults.always("subscribe", Some(Fault::Fail(kind)));
+        tokio::time::sleep(seconds(60)).await;
+        let calls = node.source.status()["calls"].as_u64().unwrap();
+        assert!((2..=25).contains(&calls), "{kind:?}: {calls}");
+        node.stream.faults.always("subscribe", None);
+        node.consume().until(&[rig.stream.put("s0")], seconds(20)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reshard_at_latest_loses_nothing() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", LATEST);
+    until("it is subscribed", SOON, || rig.stream.subscriptions() == 1).await;
+    let consumer = node.consume();
+    let mut wanted = vec![rig.stream.put("s0")];
+    rig.stream.reshard(&["s0"], &["s1", "s2"]);
+    wanted.extend([rig.stream.put("s1"), rig.stream.put("s2")]);
+    consumer.until(&wanted, seconds(20)).await;
+    assert_eq!(consumer.got().len(), 3);
+    until("the end is recorded", SOON, || rig.table.shard("s0").ended).await;
+    let subscriptions = rig.stream.subscriptions();
+    tokio::time::sleep(seconds(200)).await;
+    assert_eq!(rig.stream.subscriptions(), subscriptions, "no subscription to a shard that ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_of_back_pressure_are_no_error() {
+    let rig = Rig::new(&["s0"]);
+    let small: Vec<(&str, &str)> = [FAN_OUT, &[("Max Batch Size", "100")]].concat();
+    let node = rig.node("a", &small);
+    let mut wanted: Vec<u64> = (0..100).map(|_| rig.stream.put("s0")).collect();
+    tokio::time::sleep(seconds(600)).await;
+    let said: Vec<String> = node.source.messages().into_iter().map(|m| m.text).collect();
+    assert!(said.iter().all(|t| !t.contains("fail")), "{said:?}");
+    wanted.push(rig.stream.put("s0"));
+    let consumer = node.consume();
+    consumer.until(&wanted, SOON).await;
+    assert_eq!(consumer.got(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_goes_on_behind_the_last_commit() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", FAN_OUT);
+    let first = rig.stream.put("s0");
+    let batch = node.next(SOON).await.unwrap();
+    assert_eq!(numbers(&batch.parts[0]), [first]);
+    node.source.settle(batch.id, true).unwrap();
+    until("it is stored", SOON, || rig.table.shard("s0").sequence.is_some()).await;
+    node.kill().await;
+    tokio::time::sleep(seconds(6)).await;
+    let node = rig.node("a", FAN_OUT);
+    let consumer = node.consume();
+    let wanted = [rig.stream.put("s0")];
+    consumer.until(&wanted, SOON).await;
+    assert_eq!(consumer.got(), wanted);
+}
