@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use hyper::service::Service as _;
@@ -63,6 +64,8 @@ pub struct Options {
     pub page_port: u16,
     /// Kinesis.
     pub kinesis: KinesisOptions,
+    /// How long a DynamoDB table stays CREATING or DELETING; not at all by default.
+    pub table_transition: Duration,
     /// Snowflake. The user's public key is added at the start.
     pub snowflake: local_snowflake::Options,
     /// Time of the AWS services.
@@ -83,6 +86,7 @@ impl Default for Options {
             snowflake_port: 0,
             page_port: 0,
             kinesis: KinesisOptions::default(),
+            table_transition: Duration::ZERO,
             snowflake: local_snowflake::Options::default(),
             clock: Clock::system(),
             access_key_id: "AKIALOCALCLOUD000001".into(),
@@ -361,7 +365,8 @@ fn folder(given: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), StartErr
 }
 
 fn front(options: &Options) -> Result<Front, StartError> {
-    let dynamodb = DynamoDb::new(&options.kinesis.account, &options.kinesis.region)
+    let KinesisOptions { account, region, .. } = &options.kinesis;
+    let dynamodb = DynamoDb::new(account, region, options.clock.clone(), options.table_transition)
         .map_err(|error| StartError::Service(format!("DynamoDB: {error}")))?;
     let keys = Keyring::default();
     keys.add(AccessKey::new(&options.access_key_id, &options.secret_access_key, "local", None));

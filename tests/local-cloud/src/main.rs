@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use local_cloud::{Endpoints, LocalCloud, Options, sql};
+use local_cloud::{Endpoints, Limits, LocalCloud, Options, sql};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -49,6 +49,9 @@ struct Serve {
     /// Stream to make at the start, as NAME or NAME:SHARDS. May be given several times.
     #[arg(long = "stream", value_name = "NAME[:SHARDS]")]
     streams: Vec<String>,
+    /// Enforces what AWS enforces per shard and second: 1 MB and 1,000 records in, 5 calls and 2 MB out.
+    #[arg(long)]
+    limits: bool,
     /// Ends when this process is gone.
     #[arg(long)]
     parent_pid: Option<u32>,
@@ -84,8 +87,10 @@ async fn run(serve: Serve) -> Result<(), Failure> {
         snowflake_port: serve.snowflake_port,
         page_port: serve.page_port,
         folder: serve.folder,
+        table_transition: Duration::from_millis(500),
         ..Options::default()
     };
+    options.kinesis.limits = Limits { read: serve.limits, write: serve.limits };
     if let Some(ms) = serve.commit_delay {
         options.snowflake.commit_delay = Duration::from_millis(ms);
     }

@@ -10,6 +10,8 @@ mod dynamodb;
 mod fan_out;
 #[path = "sdk/faults.rs"]
 mod faults;
+#[path = "sdk/generated.rs"]
+mod generated;
 #[path = "sdk/iterators.rs"]
 mod iterators;
 #[path = "sdk/limits.rs"]
@@ -20,3 +22,5 @@ mod reshard;
 mod security;
 #[path = "sdk/streams.rs"]
 mod streams;
+#[path = "sdk/tables.rs"]
+mod tables;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
 
 use crate::common::{cloud, code, dynamodb};
 
-async fn create(client: &aws_sdk_dynamodb::Client) {
+pub async fn create(client: &aws_sdk_dynamodb::Client) {
     let key = |name: &str, kind| {
         KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("key")
     };

@@ -1,18 +1,25 @@
 //! DynamoDB: the embedded `dynoxide` engine behind the service's JSON protocol.
 
+mod tables;
+
 use std::fmt;
+use std::time::Duration;
 
 use dynoxide::{Database, DynoxideError};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::AwsError;
+use crate::clock::Clock;
+
+use tables::Tables;
 
 /// The service. Clones share their tables.
 #[derive(Clone)]
 pub struct DynamoDb {
     database: Database,
+    tables: Tables,
     account: String,
     region: String,
 }
@@ -45,13 +52,18 @@ pub(crate) const OPERATIONS: &[&str] = &[
 ];
 
 impl DynamoDb {
-    /// An empty in-memory service.
+    /// An empty in-memory service whose tables are CREATING and DELETING for `transition`.
     ///
     /// # Errors
     /// When the engine cannot open its in-memory database.
-    pub fn new(account: &str, region: &str) -> Result<Self, AwsError> {
+    pub fn new(account: &str, region: &str, clock: Clock, transition: Duration) -> Result<Self, AwsError> {
         let database = Database::memory().map_err(|error| internal(&error.to_string()))?;
-        Ok(Self { database, account: account.into(), region: region.into() })
+        Ok(Self {
+            database,
+            tables: Tables::new(clock, transition),
+            account: account.into(),
+            region: region.into(),
+        })
     }
 
     /// Carries out one operation with a JSON body; both answers are bodies to be sent, the second with a status.
@@ -105,14 +117,24 @@ impl DynamoDb {
 
     /// The ARN that an operation works on, for the access check.
     pub(crate) fn resource(&self, body: &[u8]) -> String {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        match body["TableName"].as_str() {
+        let named: Named = serde_json::from_slice(body).unwrap_or_default();
+        match named.table_name {
             Some(table) => format!("arn:aws:dynamodb:{}:{}:table/{table}", self.region, self.account),
             None => "*".into(),
         }
     }
 
+    /// The engine's answer, or that of a table in a passing state.
     fn dispatch(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+        let named: Named = serde_json::from_slice(body).unwrap_or_default();
+        let Some(table) = named.table_name else { return self.run(operation, body) };
+        match self.tables.before(operation, &table)? {
+            Some(answer) => Ok(answer),
+            None => self.run(operation, body).map(|answer| self.tables.after(operation, &table, answer)),
+        }
+    }
+
+    fn run(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
         let db = &self.database;
         match operation {
             "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
@@ -135,6 +157,13 @@ impl DynamoDb {
             other => Err(DynoxideError::ValidationException(format!("Unknown operation {other}"))),
         }
     }
+}
+
+/// The table that a request is about.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    table_name: Option<String>,
 }
 
 fn run<Q: DeserializeOwned, A: Serialize>(
