@@ -14,8 +14,8 @@ use crate::journal::Journal;
 use crate::locks::lock;
 use crate::options::Options;
 use crate::sql::SqlError;
-use crate::store::Store;
-use crate::streaming::{Committer, Key, Registry};
+use crate::store::{self, Saved, Store};
+use crate::streaming::{Channel, Committer, Key, Progress, Registry};
 use crate::values::Moment;
 
 /// Rows of a table so far.
@@ -43,18 +43,27 @@ pub(crate) struct Account {
 impl Account {
     pub(crate) fn new(options: Options, keys: Vec<PublicKey>) -> rusqlite::Result<Self> {
         let store = Store::open(options.state.as_deref(), crate::sql::register)?;
-        let mut catalog = Catalog::new();
+        let first_client =
+            if options.state.is_some() { Utc::now().timestamp_millis().unsigned_abs() } else { 0 };
+        let saved = Saved::load(&store.writer(), first_client)?;
+        let mut catalog = saved.catalog.unwrap_or_else(Catalog::new);
         bootstrap(&mut catalog, &options, keys);
+        let channels = Registry::default();
+        for (channel, progress) in saved.channels {
+            channel.state().progress = progress;
+            channels.restore(channel, first_client);
+        }
+        let counts = count_all(&store.writer(), &catalog)?;
         let owner = Session { user: options.user.clone(), role: options.role.clone() };
         Ok(Account {
             sessions: Sessions::new(options.access_tokens.clone(), owner),
             journal: Journal::new(options.journal.clone()),
             faults: Faults::default(),
-            channels: Registry::default(),
+            channels,
             committer: Committer::default(),
             catalog: Mutex::new(Arc::new(catalog)),
-            counts: Mutex::default(),
-            next_commit: AtomicI64::new(1),
+            counts: Mutex::new(counts),
+            next_commit: AtomicI64::new(saved.last_commit + 1),
             store,
             options,
         })
@@ -81,6 +90,9 @@ impl Account {
             *catalog.table_mut(&path)? = table;
             Some(catalog)
         });
+        if let Some(changed) = &changed {
+            self.save_catalog(&transaction, changed)?;
+        }
         let at = Moment::stored(Utc::now().naive_utc());
         transaction.prepare_cached("INSERT INTO _commits VALUES (?, ?)")?.execute((id, at))?;
         transaction.commit()?;
@@ -99,21 +111,54 @@ impl Account {
         let transaction = connection.unchecked_transaction()?;
         let mut catalog = (*self.catalog()).clone();
         let result = work(&transaction, &mut catalog)?;
+        self.save_catalog(&transaction, &catalog)?;
+        for orphan in self.orphans(&catalog) {
+            store::forget_channel(&transaction, orphan.id)?;
+        }
         transaction.commit()?;
-        self.drop_orphans(&catalog);
+        for orphan in self.orphans(&catalog) {
+            self.channels.remove(&orphan);
+        }
         *lock(&self.catalog) = Arc::new(catalog);
         Ok(result)
     }
 
-    /// Removes channels whose pipe is gone, or is another one of the same name.
-    fn drop_orphans(&self, catalog: &Catalog) {
-        for channel in self.channels.all() {
-            let same = catalog.resolve_pipe(&channel.key.pipe).is_some_and(|(_, table, custom)| {
+    /// Channels whose pipe is gone, or is another one of the same name.
+    fn orphans(&self, catalog: &Catalog) -> Vec<Arc<Channel>> {
+        let mut channels = self.channels.all();
+        channels.retain(|channel| {
+            let found = catalog.resolve_pipe(&channel.key.pipe);
+            !found.is_some_and(|(_, table, custom)| {
                 channel.table_id == table.id && channel.generation == custom.map_or(table.id, |pipe| pipe.id)
-            });
-            if !same {
-                self.channels.remove(&channel);
-            }
+            })
+        });
+        channels
+    }
+
+    fn save_catalog(&self, connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
+        if self.options.state.is_some() { store::save_catalog(connection, catalog) } else { Ok(()) }
+    }
+
+    /// Keeps a channel's progress over a restart, when there is a state file.
+    pub(crate) fn save_progress(
+        &self,
+        connection: &Connection,
+        channel: &Channel,
+        progress: &Progress,
+    ) -> rusqlite::Result<()> {
+        if self.options.state.is_some() { store::save_channel(connection, channel, progress) } else { Ok(()) }
+    }
+
+    /// Forgets a dropped channel, when there is a state file.
+    pub(crate) async fn forget_channel(self: &Arc<Self>, channel: &Channel) {
+        if self.options.state.is_none() {
+            return;
+        }
+        let (account, id) = (self.clone(), channel.id);
+        let forgotten =
+            tokio::task::spawn_blocking(move || store::forget_channel(&account.store.writer(), id)).await;
+        if !matches!(forgotten, Ok(Ok(()))) {
+            tracing::error!("a dropped channel could not be removed from the state file");
         }
     }
 
@@ -169,6 +214,22 @@ impl Account {
     }
 }
 
+/// Rows of every table, when a state file brought some.
+fn count_all(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<HashMap<i64, Counts>> {
+    let mut counts = HashMap::new();
+    for (_, table) in catalog.tables() {
+        let count = |stored: String| -> rusqlite::Result<u64> {
+            let count: i64 =
+                connection.query_row(&format!("SELECT count(*) FROM {stored}"), [], |row| row.get(0))?;
+            Ok(count.unsigned_abs())
+        };
+        let rows = count(table.stored())?;
+        let error_rows = count(table.stored_errors())?;
+        counts.insert(table.id, Counts { rows, error_rows, last_commit_ms: None });
+    }
+    Ok(counts)
+}
+
 /// The user and role of the options; the role may create databases.
 fn bootstrap(catalog: &mut Catalog, options: &Options, keys: Vec<PublicKey>) {
     if !catalog.roles.contains(&options.role) {
@@ -177,6 +238,9 @@ fn bootstrap(catalog: &mut Catalog, options: &Options, keys: Vec<PublicKey>) {
     let user = User { keys, default_role: options.role.clone(), user_type: "SERVICE".into() };
     catalog.users.insert(options.user.clone(), user);
     for privilege in [Privilege::CreateDatabase, Privilege::CreateRole, Privilege::CreateUser] {
-        catalog.grants.push(Grant { role: options.role.clone(), privilege, on: Kind::Account });
+        let grant = Grant { role: options.role.clone(), privilege, on: Kind::Account };
+        if !catalog.grants.contains(&grant) {
+            catalog.grants.push(grant);
+        }
     }
 }

@@ -28,7 +28,8 @@ pub enum StartError {
     Store(#[from] rusqlite::Error),
 }
 
-/// One Snowflake account. Clones share it.
+/// One Snowflake account. Clones and routers share it; when the last of them is dropped, rows that are accepted and not
+/// committed are lost, as in a crash.
 #[derive(Clone)]
 pub struct Snowflake {
     account: Arc<Account>,

@@ -153,7 +153,7 @@ fn removed(name: &str) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, "STALE_PIPE_CACHE", message)
 }
 
-fn too_fast(what: &str) -> ApiError {
+pub(super) fn too_fast(what: &str) -> ApiError {
     ApiError::new(
         StatusCode::TOO_MANY_REQUESTS,
         "390701",
@@ -161,7 +161,7 @@ fn too_fast(what: &str) -> ApiError {
     )
 }
 
-async fn read(mut body: Body, most: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read(mut body: Body, most: usize) -> Result<Bytes, ApiError> {
     let broken = |_| ApiError::bad_request("ERR_BODY", "The body ended early.");
     let mut taken = Vec::new();
     let mut size = 0;
@@ -183,7 +183,7 @@ async fn read(mut body: Body, most: usize) -> Result<Bytes, ApiError> {
     Ok(taken.into())
 }
 
-async fn decoded(body: Bytes, headers: &HeaderMap) -> Result<Bytes, ApiError> {
+pub(super) async fn decoded(body: Bytes, headers: &HeaderMap) -> Result<Bytes, ApiError> {
     let encoding =
         headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let result = if body.len() < DECODE_APART || encoding.is_empty() {

@@ -64,8 +64,8 @@ pub(super) async fn open(
             if state.gone {
                 return None;
             }
-            if let (None, Some(token)) = (&state.committed, &choices.offset_token) {
-                state.committed = Some(token.clone());
+            if let (None, Some(token)) = (&state.progress.committed, &choices.offset_token) {
+                state.progress.committed = Some(token.clone());
             }
             let opened = state.open(choices.fail_on_uncommitted_rows);
             Some(opened.map(|token| (token, status(&channel, state))))
@@ -112,6 +112,7 @@ pub(super) async fn drop(
     }
     channel.when_settled(|_| ()).await;
     account.channels.remove(&channel);
+    account.forget_channel(&channel).await;
     Ok(StatusCode::OK)
 }
 
@@ -172,23 +173,23 @@ fn statuses(snowflake: &Snowflake, pipe: &Path, body: &[u8]) -> Result<Value, Ap
 /// A channel's status; some clients read `rows_error_count`, others `rows_errors`.
 fn status(channel: &Arc<Channel>, state: &ChannelState) -> Value {
     let pipe = &channel.key.pipe;
-    let error = state.last_error.as_ref();
+    let error = state.progress.last_error.as_ref();
     json!({
         "database_name": pipe.database,
         "schema_name": pipe.schema,
         "pipe_name": pipe.name,
         "channel_name": channel.name,
         "channel_status_code": state.status.code(),
-        "last_committed_offset_token": state.committed,
+        "last_committed_offset_token": state.progress.committed,
         "created_on_ms": channel.created_ms,
-        "rows_inserted": state.rows_inserted,
-        "rows_parsed": state.rows_parsed,
-        "rows_error_count": state.rows_errors,
-        "rows_errors": state.rows_errors,
+        "rows_inserted": state.progress.rows_inserted,
+        "rows_parsed": state.progress.rows_parsed,
+        "rows_error_count": state.progress.rows_errors,
+        "rows_errors": state.progress.rows_errors,
         "last_error_offset_upper_bound": error.and_then(|error| error.offset_upper_bound.as_deref()),
         "last_error_message": error.map(|error| error.message.as_str()),
         "last_error_timestamp": error.map(|error| error.timestamp_ms),
         "last_error_timestamp_ms": error.map(|error| error.timestamp_ms),
-        "snowflake_avg_processing_latency_ms": state.latency_ms,
+        "snowflake_avg_processing_latency_ms": state.progress.latency_ms,
     })
 }

@@ -2,6 +2,7 @@
 
 mod append;
 mod channels;
+mod elastic;
 mod error;
 mod layer;
 mod login;
@@ -24,6 +25,10 @@ const PIPE_VERB: &str = "/v2/streaming/databases/{database}/schemas/{schema}/pip
 const ROWS: &str =
     "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/{channel}/rows";
 
+const ELASTIC_PIPE: &str =
+    "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/ELASTIC/rows";
+const ELASTIC_TABLE: &str = "/v2/streaming/data/databases/{database}/schemas/{schema}/tables/{table}/rows";
+
 pub(crate) fn router(snowflake: Snowflake) -> Router {
     Router::new()
         .route("/v2/streaming/hostname", get(login::hostname))
@@ -32,6 +37,8 @@ pub(crate) fn router(snowflake: Snowflake) -> Router {
         .route(CHANNEL, put(channels::open).delete(channels::drop))
         .route(PIPE_VERB, post(channels::pipe_verb))
         .route(ROWS, post(append::rows))
+        .route(ELASTIC_PIPE, post(elastic::pipe_rows))
+        .route(ELASTIC_TABLE, post(elastic::table_rows))
         .route("/api/v2/statements", post(statements::run))
         .route("/api/v2/statements/{handle}", get(statements::result))
         .route("/api/v2/statements/{handle}/cancel", post(statements::cancel))

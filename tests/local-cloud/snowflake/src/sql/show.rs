@@ -239,7 +239,7 @@ fn channels(
             Some(table.name),
             Some(state.client().to_string()),
             Some(state.row().to_string()),
-            state.committed.clone(),
+            state.progress.committed.clone(),
             Some(state.status.code().to_owned()),
         ]);
     }

@@ -1,5 +1,6 @@
 //! Rows in SQLite: one storage table per table, one transaction per commit.
 
+mod saved;
 mod tables;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use rusqlite::Connection;
 
 use crate::locks::lock;
 
+pub(crate) use saved::{Saved, forget_channel, save_catalog, save_channel};
 pub(crate) use tables::{add_column, create_table, drop_table};
 
 /// The database behind all tables.

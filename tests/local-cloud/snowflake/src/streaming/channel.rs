@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::committer::Held;
+use super::ingest::Outcome;
 use super::rate::Bucket;
 use super::registry::Key;
 use crate::locks::lock;
@@ -74,24 +75,48 @@ pub(crate) enum Verdict {
     Invalid(String),
 }
 
+/// What commits move forward; it outlives openings and, with a state file, restarts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) committed: Option<String>,
+    pub(crate) rows_inserted: u64,
+    pub(crate) rows_parsed: u64,
+    pub(crate) rows_errors: u64,
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) latency_ms: i64,
+}
+
+impl Progress {
+    /// Takes one committed append into account.
+    pub(crate) fn advance(&mut self, append: &Pending, outcome: &Outcome, now_ms: i64) {
+        self.rows_inserted += outcome.inserted;
+        self.rows_parsed += outcome.parsed;
+        self.rows_errors += outcome.errors;
+        if let Some(message) = outcome.last_error.clone() {
+            let offset_upper_bound = append.end.clone();
+            self.last_error = Some(LastError { offset_upper_bound, message, timestamp_ms: now_ms });
+        }
+        let latency = (now_ms - append.accepted_ms).max(0);
+        self.latency_ms = if self.latency_ms == 0 { latency } else { (self.latency_ms * 7 + latency) / 8 };
+        if append.end.is_some() {
+            self.committed.clone_from(&append.end);
+        }
+    }
+}
+
 /// What changes about a channel.
 #[derive(Debug)]
 pub(crate) struct ChannelState {
     client: u64,
     row: u64,
+    pub(crate) progress: Progress,
     pub(crate) status: Status,
     pub(crate) pending: VecDeque<Pending>,
     /// A commit of this channel's rows is running.
     pub(crate) committing: bool,
     /// Removed by a drop, or with its table.
     pub(crate) gone: bool,
-    pub(crate) committed: Option<String>,
     pub(crate) accepted: Option<String>,
-    pub(crate) rows_inserted: u64,
-    pub(crate) rows_parsed: u64,
-    pub(crate) rows_errors: u64,
-    pub(crate) last_error: Option<LastError>,
-    pub(crate) latency_ms: i64,
     pub(crate) history: Vec<CommittedRange>,
     pub(crate) requests: Bucket,
     pub(crate) bytes: Bucket,
@@ -156,13 +181,8 @@ impl ChannelState {
             pending: VecDeque::new(),
             committing: false,
             gone: false,
-            committed: None,
             accepted: None,
-            rows_inserted: 0,
-            rows_parsed: 0,
-            rows_errors: 0,
-            last_error: None,
-            latency_ms: 0,
+            progress: Progress::default(),
             history: Vec::new(),
             requests: Bucket::default(),
             bytes: Bucket::default(),
@@ -176,7 +196,7 @@ impl ChannelState {
             return Err(Uncommitted);
         }
         self.pending.clear();
-        self.accepted = self.committed.clone();
+        self.accepted = self.progress.committed.clone();
         self.status = Status::Success;
         // The very first opening hands out `0_1`.
         if self.row > 0 {
@@ -224,11 +244,16 @@ impl ChannelState {
         Verdict::Accepted(self.token())
     }
 
+    /// Takes over rows without a token, as elastic channels do.
+    pub(crate) fn append_unordered(&mut self, pending: Pending) {
+        self.pending.push_back(pending);
+    }
+
     /// Marks the channel invalid: what is pending is lost, and it must be opened again.
     pub(crate) fn invalidate(&mut self, code: &str) {
         self.status = Status::Invalid(code.to_owned());
         self.pending.clear();
-        self.accepted = self.committed.clone();
+        self.accepted = self.progress.committed.clone();
     }
 
     /// The client sequencer, for a successor of the same name.

@@ -4,14 +4,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::channel::{Channel, ChannelState, LastError, Pending};
-use super::ingest::{Broken, Ingest, Outcome};
+use super::channel::{Channel, Pending, Progress};
+use super::ingest::{Broken, Ingest};
 use crate::account::Account;
 use crate::catalog::Path;
 use crate::locks::lock;
@@ -34,7 +34,7 @@ struct Queue {
 #[derive(Default)]
 pub(crate) struct Committer {
     queue: Mutex<Queue>,
-    wake: Notify,
+    wake: Arc<Notify>,
     pending_bytes: Arc<AtomicU64>,
 }
 
@@ -75,8 +75,9 @@ impl Committer {
         let mut queue = lock(&committer.queue);
         queue.due.push_back((due, channel));
         if !std::mem::replace(&mut queue.running, true) {
-            let running = Running(account.clone());
-            tokio::spawn(async move { run(&running.0).await });
+            let running = Running(Arc::downgrade(account));
+            let wake = committer.wake.clone();
+            tokio::spawn(async move { run(&running.0, &wake).await });
         }
     }
 
@@ -135,28 +136,32 @@ impl Committer {
 }
 
 /// The background task's mark, taken away also when its runtime is dropped.
-struct Running(Arc<Account>);
+struct Running(Weak<Account>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        lock(&self.0.committer.queue).running = false;
+        if let Some(account) = self.0.upgrade() {
+            lock(&account.committer.queue).running = false;
+        }
     }
 }
 
-async fn run(account: &Arc<Account>) {
-    while let Some(next) = account.committer.next() {
+/// Commits until nothing waits. An account that nobody holds any more ends as in a crash: what is not committed is
+/// lost, and its clients send it again.
+async fn run(account: &Weak<Account>, wake: &Notify) {
+    while let Some(next) = account.upgrade().and_then(|account| account.committer.next()) {
         let Some(due) = next else {
-            account.committer.wake.notified().await;
+            wake.notified().await;
             continue;
         };
         if due > Instant::now() {
             tokio::select! {
                 () = tokio::time::sleep_until(due) => {}
-                () = account.committer.wake.notified() => {}
+                () = wake.notified() => {}
             }
             continue;
         }
-        let account = account.clone();
+        let Some(account) = account.upgrade() else { return };
         let committed = tokio::task::spawn_blocking(move || Committer::commit_due(&account, false)).await;
         if committed.is_err() {
             tracing::error!("a commit ended abnormally");
@@ -165,11 +170,14 @@ async fn run(account: &Arc<Account>) {
     }
 }
 
-/// What became of one channel's appends: outcomes of those that were stored, and the status code that the channel has
-/// from now on when the rest could not be.
+/// What became of one channel's appends.
 #[derive(Default)]
 struct Settled {
-    outcomes: Vec<Outcome>,
+    /// How many of them were stored, from the first on.
+    stored: usize,
+    /// The channel's progress with those.
+    progress: Progress,
+    /// The status code that the channel has from now on, when the rest could not be stored.
     broken: Option<String>,
 }
 
@@ -182,30 +190,38 @@ fn commit(account: &Account, pipe: &Path, works: Vec<Work>) {
             let gone = works.iter().map(|_| broken("ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED"));
             return Ok((gone.collect(), None));
         };
-        let results =
-            works.iter().map(|work| ingest_work(&mut ingest, work)).collect::<Result<Vec<_>, _>>()?;
+        let mut results = Vec::with_capacity(works.len());
+        for work in &works {
+            let settled = ingest_work(&mut ingest, work)?;
+            account.save_progress(connection, &work.channel, &settled.progress)?;
+            results.push(settled);
+        }
         Ok((results, ingest.into_evolved()))
     });
     let results = results.unwrap_or_else(|error| {
         tracing::error!(pipe = %pipe, %error, "commit failed");
         works.iter().map(|_| broken("ERR_CHANNEL_MUST_BE_REOPENED")).collect()
     });
-    let now_ms = chrono::Utc::now().timestamp_millis();
     for (work, result) in works.into_iter().zip(results) {
-        settle(account, work, result, now_ms);
+        settle(account, work, result);
     }
 }
 
 fn ingest_work(ingest: &mut Ingest<'_>, work: &Work) -> rusqlite::Result<Settled> {
-    let mut settled = Settled::default();
+    let progress = work.channel.state().progress.clone();
+    let mut settled = Settled { progress, ..Settled::default() };
     if work.channel.table_id != ingest.table_id() {
         // The table was replaced after these rows were accepted.
         settled.broken = Some("STALE_PIPE_CACHE".into());
         return Ok(settled);
     }
+    let now_ms = chrono::Utc::now().timestamp_millis();
     for append in &work.appends {
         match ingest.append(&work.channel, append) {
-            Ok(outcome) => settled.outcomes.push(outcome),
+            Ok(outcome) => {
+                settled.progress.advance(append, &outcome, now_ms);
+                settled.stored += 1;
+            }
             Err(Broken::Storage(error)) => return Err(error),
             Err(Broken::Schema(code)) => {
                 settled.broken = Some(code);
@@ -216,38 +232,23 @@ fn ingest_work(ingest: &mut Ingest<'_>, work: &Work) -> rusqlite::Result<Settled
     Ok(settled)
 }
 
-fn settle(account: &Account, work: Work, settled: Settled, now_ms: i64) {
-    let (mut inserted, mut errors) = (0, 0);
-    {
+fn settle(account: &Account, work: Work, settled: Settled) {
+    let now_ms = chrono::Utc::now().timestamp_millis();
+    let (inserted, errors) = {
         let mut state = work.channel.state();
         state.committing = false;
-        for (append, outcome) in work.appends.into_iter().zip(settled.outcomes) {
-            inserted += outcome.inserted;
-            errors += outcome.errors;
-            state.settle(append, outcome, now_ms);
+        let before = (state.progress.rows_inserted, state.progress.rows_errors);
+        if settled.stored > 0 {
+            state.progress = settled.progress;
+        }
+        for append in work.appends.into_iter().take(settled.stored) {
+            state.history.push(CommittedRange { start: append.start, end: append.end });
         }
         if let Some(code) = settled.broken {
             state.invalidate(&code);
         }
-    }
+        (state.progress.rows_inserted - before.0, state.progress.rows_errors - before.1)
+    };
     work.channel.settled.notify_waiters();
     account.count_rows(work.channel.table_id, inserted, errors, now_ms);
-}
-
-impl ChannelState {
-    fn settle(&mut self, append: Pending, outcome: Outcome, now_ms: i64) {
-        self.rows_inserted += outcome.inserted;
-        self.rows_parsed += outcome.parsed;
-        self.rows_errors += outcome.errors;
-        if let Some(message) = outcome.last_error {
-            self.last_error =
-                Some(LastError { offset_upper_bound: append.end.clone(), message, timestamp_ms: now_ms });
-        }
-        let latency = (now_ms - append.accepted_ms).max(0);
-        self.latency_ms = if self.latency_ms == 0 { latency } else { (self.latency_ms * 7 + latency) / 8 };
-        if append.end.is_some() {
-            self.committed.clone_from(&append.end);
-        }
-        self.history.push(CommittedRange { start: append.start, end: append.end });
-    }
 }

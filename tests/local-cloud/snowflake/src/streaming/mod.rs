@@ -12,6 +12,6 @@ mod rate;
 mod registry;
 
 pub(crate) use body::{BodyError, decode};
-pub(crate) use channel::{Channel, ChannelState, Origin, Pending, Uncommitted, Verdict};
+pub(crate) use channel::{Channel, ChannelState, Origin, Pending, Progress, Uncommitted, Verdict};
 pub(crate) use committer::Committer;
 pub(crate) use registry::{Key, Registry};

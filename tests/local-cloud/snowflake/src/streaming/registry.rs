@@ -26,6 +26,8 @@ struct Channels {
     /// First client sequencer of a channel that takes up the name of a removed one, so that tokens stay stale.
     next_client: HashMap<Key, u64>,
     next_id: i64,
+    /// Client sequencer of channels never seen before.
+    first_client: u64,
 }
 
 /// The channels of one account.
@@ -35,6 +37,15 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// Takes in a channel of an earlier run. Sequencers of this run begin at `first_client`, above all of the earlier
+    /// one's, so that tokens of then are stale.
+    pub(crate) fn restore(&self, channel: Channel, first_client: u64) {
+        let mut channels = lock(&self.channels);
+        channels.first_client = first_client;
+        channels.next_id = channels.next_id.max(channel.id);
+        channels.live.insert(channel.key.clone(), Arc::new(channel));
+    }
+
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<Channel>> {
         lock(&self.channels).live.get(key).cloned()
     }
@@ -60,7 +71,7 @@ impl Registry {
             return None;
         }
         channels.next_id += 1;
-        let first_client = channels.next_client.get(&key).copied().unwrap_or(0);
+        let first_client = channels.next_client.get(&key).copied().unwrap_or(channels.first_client);
         let id = channels.next_id;
         let channel = Arc::new(Channel::new(id, key.clone(), name.into(), origin, first_client));
         channels.live.insert(key, channel.clone());

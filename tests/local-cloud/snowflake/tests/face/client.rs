@@ -98,10 +98,22 @@ impl World {
     }
 
     pub async fn with(options: Options) -> Self {
+        let world = Self::start(options).await;
+        world.sql("CREATE DATABASE demo");
+        world
+    }
+
+    /// A server on the state file of an earlier one.
+    pub async fn reopen(options: Options) -> Self {
+        let world = Self::start(options).await;
+        world.sql("USE DATABASE demo");
+        world
+    }
+
+    async fn start(options: Options) -> Self {
         let key = Key::generate();
         let options = Options { public_keys_pem: vec![key.public_pem.clone()], ..options };
         let snowflake = Snowflake::new(options).unwrap();
-        snowflake.sql("CREATE DATABASE demo").unwrap();
         let router = snowflake.router();
         let mut world = World { snowflake, key, router, token: String::new() };
         world.token = world.login("LOCAL_USER", None).await;

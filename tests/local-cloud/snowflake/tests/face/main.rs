@@ -1,14 +1,17 @@
 //! The rules of the local Snowflake, through its HTTP face and its SQL.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failing test")]
 
 mod bulk;
 mod channels;
 mod client;
 mod commits;
+mod elastic;
 mod evolution;
 mod faults;
 mod grants;
 mod login;
 mod pipes;
+mod restart;
 mod sql;
 mod statements;
 mod types;
