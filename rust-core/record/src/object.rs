@@ -15,7 +15,7 @@ pub(crate) struct Object {
     pub span: Range<usize>,
     /// Whether any member is left when `cuts` are taken out.
     pub has_members: bool,
-    /// Ranges, in order, whose removal takes out the members called [`METADATA_KEY`]. Almost always none.
+    /// Ranges, in order, whose removal takes out the members called [`METADATA_KEY`] in any case. Almost always none.
     pub cuts: Vec<Range<usize>>,
 }
 
@@ -39,6 +39,20 @@ pub(crate) fn is_key(raw: &RawValue, name: &str) -> bool {
     }
     // Escapes such as `\u006b` may spell the same name. A name that has no text (a lone surrogate) is another name.
     serde_json::from_str::<String>(raw.get()).is_ok_and(|decoded| decoded == name)
+}
+
+/// Whether the JSON string `raw` names the same column as [`METADATA_KEY`]: Snowflake matches names to columns without regard
+/// to case, so a member of another case would compete with the metadata for one column.
+fn is_metadata_column(raw: &RawValue) -> bool {
+    let text = raw.get();
+    if text.len() == METADATA_KEY.len() + 2 && text.is_ascii() {
+        return text[1..=METADATA_KEY.len()].eq_ignore_ascii_case(METADATA_KEY);
+    }
+    if text.is_ascii() && !text.contains('\\') {
+        return false;
+    }
+    // Escapes, and letters beyond ASCII whose upper case lies in it, may spell the same name.
+    serde_json::from_str::<String>(text).is_ok_and(|name| name.to_uppercase() == METADATA_KEY.to_uppercase())
 }
 
 struct MemberScan {
@@ -65,7 +79,7 @@ impl<'de> Visitor<'de> for MemberScan {
         let mut previous_end = None;
         while let Some(key) = map.next_key::<&RawValue>()? {
             let key_start = self.range(key).start;
-            let ours = is_key(key, METADATA_KEY);
+            let ours = is_metadata_column(key);
             let value_end = self.range(map.next_value::<&RawValue>()?).end;
             if ours {
                 // From the end of the member before, so that the comma between the two goes as well.

@@ -40,7 +40,8 @@ pub enum Reject {
 ///
 /// The producer's bytes stay as they are, except: white space around the object goes, line breaks between tokens become
 /// spaces, and with `metadata` a last member `"kinesisMetadata":{…}` is spliced in; first-level members of the
-/// producer's with exactly that name (after unescaping) are taken out, as Apache NiFi's Inject Metadata replaces them.
+/// producer's with that name, in any case (Snowflake's columns know no case), are taken out, as Apache NiFi's Inject
+/// Metadata replaces them.
 /// Duplicate names, lone surrogate escapes, numbers of any size and any depth of nesting pass unchanged.
 ///
 /// # Errors
