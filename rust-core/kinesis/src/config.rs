@@ -263,3 +263,61 @@ fn endpoint(p: &Properties<'_>) -> Result<Option<String>, ConfigError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &[(&str, &str)]) -> Result<SourceConfig, ConfigError> {
+        let base = [("Stream Name", "orders"), ("Application Name", "app"), ("Region", "us-west-2")];
+        let all = base.iter().chain(more).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        SourceConfig::from_properties(&all.collect())
+    }
+
+    #[test]
+    fn defaults() {
+        let config = read(&[("Endpoint Override URL", " ")]).unwrap();
+        assert_eq!(config.consumer_type, ConsumerType::SharedThroughput);
+        assert_eq!(config.initial_position, InitialPosition::TrimHorizon);
+        assert_eq!(config.output_strategy, OutputStrategy::InjectMetadata);
+        assert_eq!((config.max_records_per_request, config.max_batch_size), (1_000, 10_000_000));
+        assert!(config.credentials.is_none() && config.endpoint.is_none() && !config.node_id.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_secrets_are_not() {
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[("Stream Name", " ")], "Stream Name is required"),
+            (&[("Region", "Oregon")], "Region: \"Oregon\""),
+            (&[("AWS Access Key ID", "AKIA")], "AWS Secret Access Key is required"),
+            (&[("AWS Secret Access Key", "hidden")], "AWS Access Key ID is required"),
+            (&[("Consumer Type", "POLLING")], "SHARED_THROUGHPUT, ENHANCED_FAN_OUT"),
+            (&[("Max Records Per Request", "10001")], "between 1 and 10000"),
+            (&[("Endpoint Override URL", "localhost:4566")], "Endpoint Override URL"),
+            (&[("Initial Stream Position", "AT_TIMESTAMP")], "Stream Position Timestamp is required"),
+            (
+                &[("Initial Stream Position", "AT_TIMESTAMP"), ("Stream Position Timestamp", "noon")],
+                "ISO 8601",
+            ),
+        ];
+        for (more, words) in cases {
+            let text = read(more).unwrap_err().to_string();
+            assert!(text.contains(words) && !text.contains("hidden"), "{text}");
+        }
+        let keys = [("AWS Access Key ID", "AKIAEXAMPLE"), ("AWS Secret Access Key", "hidden")];
+        let text = format!("{:?}", read(&keys).unwrap());
+        assert!(!text.contains("hidden") && !text.contains("AKIAEXAMPLE"), "{text}");
+    }
+
+    #[test]
+    fn regions_and_timestamps() {
+        for region in ["eu-central-2", "us-gov-west-1", "cn-north-1", "us-isob-east-1"] {
+            assert_eq!(read(&[("Region", region)]).unwrap().region, region);
+        }
+        for text in ["2025-01-31T12:00:00Z", "2025-01-31T13:00:00+01:00", "2025-01-31T12:00:00"] {
+            let more = [("Initial Stream Position", "AT_TIMESTAMP"), ("Stream Position Timestamp", text)];
+            let position = read(&more).unwrap().initial_position;
+            assert_eq!(position, InitialPosition::AtTimestamp(1_738_324_800_000), "{text}");
+        }
+    }
+}

@@ -12,6 +12,10 @@ use record::{Position, ShardedNumber};
 use std::collections::VecDeque;
 use tokio::time::Instant;
 
+/// Parts from which on a batch takes no more records: a stream of payloads that are no rows gives a part for each, and
+/// NiFi keeps all FlowFiles of a session in memory.
+const PARTS: usize = 1_000;
+
 /// A place between two batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -161,7 +165,7 @@ impl Flow {
             bytes += draft.content.len();
             if draft.whole {
                 last_whole = Some(index + 1);
-                if bytes >= full {
+                if bytes >= full || index + 1 >= PARTS {
                     break;
                 }
             }

@@ -160,6 +160,15 @@ fn a_batch_does_not_end_inside_a_record() {
 }
 
 #[test]
+fn a_batch_has_a_bounded_number_of_parts() {
+    let mut flow = fresh();
+    let drafts = (1..=2_500).map(|n| draft(n, true, true)).collect();
+    assert!(flow.push(0, drafts, None));
+    let counts: Vec<usize> = (10..13).map(|b| flow.take(b, 1 << 20).unwrap().len()).collect();
+    assert_eq!(counts, [1_000, 1_000, 500]);
+}
+
+#[test]
 fn previous_names_rows_only() {
     let mut flow = fresh();
     let drafts =
