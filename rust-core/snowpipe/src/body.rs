@@ -390,3 +390,6 @@ impl Assembler {
 fn bound(len: usize) -> usize {
     len + (len >> 8) + 512
 }
+
+#[cfg(test)]
+mod tests;

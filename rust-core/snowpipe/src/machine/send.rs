@@ -47,7 +47,8 @@ impl Machine {
         self.seal_asked = false;
         // The body may have been closed between the last row and this event.
         let end = upload.span.end.clone();
-        if open && self.newest_cut().is_some_and(|cut| cut >= end) {
+        let sending = self.sending.iter().map(|sending| &sending.body);
+        if open && self.bodies.iter().chain(sending).any(|body| body.last >= end) {
             return;
         }
         if open {
@@ -83,15 +84,10 @@ impl Machine {
 
     /// The highest token of what is committed, sent, waiting to be sent or finished.
     fn newest(&self) -> Option<super::Token> {
-        self.newest_cut().max(self.open_last.clone())
-    }
-
-    /// The same without the open body.
-    fn newest_cut(&self) -> Option<super::Token> {
         let bodies = self.bodies.iter().map(|body| &body.last);
         let sending = self.sending.iter().map(|sending| &sending.body.last);
         let acked = self.acked.iter().map(|body| &body.last);
-        bodies.chain(sending).chain(acked).chain(&self.committed).max().cloned()
+        bodies.chain(sending).chain(acked).chain(&self.open_last).chain(&self.committed).max().cloned()
     }
 
     pub(super) fn pump_send(&mut self, now: Now) {

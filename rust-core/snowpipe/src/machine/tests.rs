@@ -1,1 +1,373 @@
+//! Single steps of the channel, each with the case it protects against.
 
+use super::*;
+use crate::config::GapStrategy;
+
+/// A machine with a clock and the last actions.
+struct Bench {
+    machine: Machine,
+    now: Now,
+    actions: Vec<Action>,
+}
+
+fn rules(tracked: bool, gap_strategy: GapStrategy) -> Rules {
+    Rules {
+        label: "channel c".into(),
+        tracked,
+        insert_timeout: Duration::from_secs(30),
+        tracking_timeout: Duration::from_secs(90),
+        gap_strategy,
+        gap_timeout: Duration::from_secs(300),
+        request_interval: Duration::from_millis(100),
+        byte_rate: 20_000_000,
+    }
+}
+
+fn token(n: u64) -> Token {
+    n.to_string().parse().unwrap()
+}
+
+fn span(start: u64, end: u64, previous: Option<u64>) -> Span {
+    Span { start: token(start), end: token(end), previous: previous.map(token), size: 10 }
+}
+
+fn status(committed: Option<u64>, row_errors: u64) -> ChannelStatus {
+    let committed = committed.map(|n| n.to_string());
+    ChannelStatus { code: Some("SUCCESS".into()), committed, row_errors, ..ChannelStatus::default() }
+}
+
+fn fault(class: FaultClass) -> Fault {
+    Fault { class, detail: format!("{class:?}"), retry_after: None }
+}
+
+impl Bench {
+    fn new(tracked: bool, gap_strategy: GapStrategy) -> Self {
+        let machine = Machine::new(rules(tracked, gap_strategy), 7);
+        Self { machine, now: Duration::from_secs(1), actions: Vec::new() }
+    }
+
+    /// An open channel whose committed token is `committed`, kept open by an upload far ahead.
+    fn open(committed: Option<u64>) -> Self {
+        let mut bench = Bench::new(true, GapStrategy::Wait);
+        bench.begin(999, 1_000_000, 1_000_001, Some(999_999));
+        bench.answer_open(Ok(status(committed, 0)));
+        bench
+    }
+
+    fn event(&mut self, event: Event) -> &[Action] {
+        self.actions = self.machine.on_event(event, self.now);
+        &self.actions
+    }
+
+    fn later(&mut self, seconds: u64) -> &[Action] {
+        self.now += Duration::from_secs(seconds);
+        self.event(Event::Tick)
+    }
+
+    fn begin(&mut self, upload: Id, start: u64, end: u64, previous: Option<u64>) -> &[Action] {
+        self.event(Event::Begin { upload, span: span(start, end, previous) })
+    }
+
+    fn answer_open(&mut self, answer: Result<ChannelStatus, Fault>) -> &[Action] {
+        let asked = |actions: &[Action]| {
+            actions.iter().find_map(|action| match action {
+                Action::Open { attempt, .. } => Some(*attempt),
+                _ => None,
+            })
+        };
+        let mut attempt = asked(&self.actions);
+        for _ in 0..200 {
+            if attempt.is_some() {
+                break;
+            }
+            attempt = asked(self.later(1));
+        }
+        let answer = answer.map(|status| Opened { continuation: "0_1".into(), status });
+        self.event(Event::Opened { attempt: attempt.unwrap(), answer })
+    }
+
+    /// Takes the upload from its memory to its rows in one body, which is sent and acknowledged.
+    fn send(&mut self, upload: Id, start: u64, end: u64, body: BodyId) {
+        self.write(upload, start, end, body);
+        let (asked, attempt) = self.append_asked().unwrap();
+        self.event(Event::Appended { body: asked, attempt, answer: Ok(format!("0_{}", body + 100)) });
+    }
+
+    fn write(&mut self, upload: Id, start: u64, end: u64, body: BodyId) {
+        self.event(Event::Memory { upload });
+        assert!(self.has(|a| matches!(a, Action::Grant { .. })), "{:?}", self.actions);
+        self.event(Event::Finished { upload, rows: 1, open: true, refused_rows: 0 });
+        if !self.has(|a| *a == Action::Seal) {
+            self.later(1);
+        }
+        assert!(self.has(|a| *a == Action::Seal), "{:?}", self.actions);
+        let body = Body { id: body, first: token(start), last: token(end), before: token(0), raw: 10 };
+        self.event(Event::Cut { body });
+    }
+
+    fn append_asked(&self) -> Option<(BodyId, u32)> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Append { body, attempt, .. } => Some((*body, *attempt)),
+            _ => None,
+        })
+    }
+
+    fn status(&mut self, status: ChannelStatus) -> &[Action] {
+        self.now += Duration::from_secs(1);
+        let asked = self.now;
+        self.event(Event::Status { asked, answer: Answer::Known(status) })
+    }
+
+    fn has(&self, test: impl Fn(&Action) -> bool) -> bool {
+        self.actions.iter().any(test)
+    }
+
+    fn outcome(&self, id: Id) -> Option<&Settled> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Settle { upload, outcome } if *upload == id => Some(outcome),
+            _ => None,
+        })
+    }
+}
+
+const SKIPPED: Settled = Settled::Committed { skipped_whole: true };
+const COMMITTED: Settled = Settled::Committed { skipped_whole: false };
+
+#[test]
+fn success_only_when_the_committed_token_covers_the_end() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.send(1, 11, 20, 1);
+    assert_eq!(bench.outcome(1), None);
+    bench.status(status(Some(19), 0));
+    assert_eq!(bench.outcome(1), None);
+    bench.status(status(Some(20), 0));
+    assert_eq!(bench.outcome(1), Some(&COMMITTED));
+}
+
+#[test]
+fn skipped_trimmed_or_covered_by_the_token() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 1, 10, Some(0));
+    assert_eq!(bench.outcome(1), Some(&SKIPPED));
+    bench.begin(2, 5, 20, Some(4));
+    bench.event(Event::Memory { upload: 2 });
+    let floor = Some(token(10));
+    assert!(bench.has(|a| matches!(a, Action::Grant { floor: f, .. } if *f == floor)));
+    bench.event(Event::Finished { upload: 2, rows: 1, open: true, refused_rows: 0 });
+    bench.begin(3, 11, 20, Some(10));
+    assert!(bench.has(|a| matches!(a, Action::Covered { upload: 3 })));
+}
+
+#[test]
+fn an_empty_token_skips_nothing() {
+    let mut bench = Bench::open(None);
+    bench.begin(1, 0, 0, None);
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 1, .. })));
+    bench.send(1, 0, 0, 1);
+    bench.status(status(None, 0));
+    assert_eq!(bench.outcome(1), None);
+    bench.status(status(Some(0), 0));
+    assert_eq!(bench.outcome(1), Some(&COMMITTED));
+}
+
+#[test]
+fn the_same_continuation_token_means_not_ingested() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.write(1, 11, 20, 1);
+    let (body, attempt) = bench.append_asked().unwrap();
+    bench.event(Event::Appended { body, attempt, answer: Ok("0_1".into()) });
+    assert!(bench.has(|a| *a == Action::Discard));
+    bench.answer_open(Ok(status(Some(10), 0)));
+    assert!(matches!(bench.outcome(1), Some(Settled::Retry(_))));
+}
+
+#[test]
+fn retries_keep_body_and_token_and_end_after_the_insert_timeout() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.write(1, 11, 20, 1);
+    let started = bench.now;
+    let mut tries = 0;
+    while let Some((body, attempt)) = bench.append_asked() {
+        assert_eq!((body, attempt), (1, tries));
+        assert!(bench.has(|a| matches!(a, Action::Append { continuation, .. } if continuation == "0_1")));
+        tries += 1;
+        let answer = Err(fault(FaultClass::Transient));
+        bench.event(Event::Appended { body, attempt, answer });
+        if bench.has(|a| *a == Action::Discard) {
+            break;
+        }
+        bench.later(9);
+    }
+    assert!(tries > 3 && bench.now - started >= Duration::from_secs(30));
+}
+
+#[test]
+fn throttling_is_waited_out() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.write(1, 11, 20, 1);
+    for _ in 0..60 {
+        let (body, attempt) = bench.append_asked().unwrap();
+        bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Throttled)) });
+        assert!(!bench.has(|a| *a == Action::Discard));
+        bench.later(11);
+    }
+}
+
+#[test]
+fn uncommitted_rows_are_waited_for_then_the_open_is_forced() {
+    let mut bench = Bench::new(true, GapStrategy::Wait);
+    bench.begin(1, 1, 10, Some(0));
+    let started = bench.now;
+    loop {
+        let forced = bench.has(|a| matches!(a, Action::Open { force: true, .. }));
+        let waited = bench.now - started;
+        if forced {
+            assert!(waited >= Duration::from_secs(120), "{waited:?}");
+            break;
+        }
+        assert!(waited < Duration::from_secs(125), "{waited:?}");
+        bench.answer_open(Err(fault(FaultClass::Uncommitted)));
+        bench.later(2);
+    }
+}
+
+#[test]
+fn rows_that_do_not_commit_are_sent_again_after_the_tracking_timeout() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.send(1, 11, 20, 1);
+    bench.later(61);
+    assert!(bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("not committed for 61 s"))));
+    bench.later(30);
+    assert!(bench.has(|a| *a == Action::Discard));
+}
+
+#[test]
+fn gap_strategies() {
+    for (strategy, expected) in
+        [(GapStrategy::Wait, "held"), (GapStrategy::Publish, "asked"), (GapStrategy::Fail, "failed")]
+    {
+        let mut bench = Bench::new(true, strategy);
+        bench.begin(1, 11, 20, Some(10));
+        bench.answer_open(Ok(status(Some(5), 0)));
+        bench.later(31);
+        assert!(bench.has(|a| matches!(a, Action::Hold { upload: 1, .. })), "{strategy:?}");
+        assert!(bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("up to 10"))));
+        bench.later(270);
+        let seen = match () {
+            () if bench.has(|a| matches!(a, Action::AskMemory { .. })) => "asked",
+            () if matches!(bench.outcome(1), Some(Settled::Failed(_))) => "failed",
+            () => "held",
+        };
+        assert_eq!(seen, expected);
+        if seen == "asked" {
+            bench.send(1, 11, 20, 1);
+            bench.status(status(Some(20), 0));
+            bench.begin(2, 6, 10, Some(5));
+            assert!(
+                matches!(bench.outcome(2), Some(Settled::Failed(_))),
+                "a late predecessor is not skipped"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_came_back_empty_does_not_hold_what_follows_proven_rows() {
+    let mut bench = Bench::open(Some(10));
+    let asked = bench.now;
+    bench.event(Event::Status { asked, answer: Answer::Missing });
+    bench.begin(1, 11, 20, Some(10));
+    bench.answer_open(Ok(status(None, 0)));
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 1, .. })));
+}
+
+#[test]
+fn tokens_that_cannot_be_explained_are_refused() {
+    let long = "4".repeat(76);
+    for committed in ["0_17", "stream-5", &"9".repeat(90)] {
+        let mut bench = Bench::new(true, GapStrategy::Wait);
+        let end: Token = long.parse().unwrap();
+        let span = Span { start: end.clone(), end, previous: None, size: 1 };
+        bench.event(Event::Begin { upload: 1, span });
+        let status = ChannelStatus { committed: Some(committed.to_owned()), ..ChannelStatus::default() };
+        bench.answer_open(Ok(status));
+        assert!(matches!(bench.outcome(1), Some(Settled::Failed(_))), "{committed}");
+    }
+}
+
+#[test]
+fn a_channel_that_never_works_fails_its_first_upload_only() {
+    let mut bench = Bench::open(Some(10));
+    for round in 0..6 {
+        let (first, second) = (round * 2 + 1, round * 2 + 2);
+        bench.begin(first, 11, 20, Some(10));
+        bench.begin(second, 21, 30, Some(20));
+        bench.write(first, 11, 20, round + 1);
+        let (body, attempt) = bench.append_asked().unwrap();
+        bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::ChannelInvalid)) });
+        bench.answer_open(Ok(status(Some(10), 0)));
+        match bench.outcome(first) {
+            Some(Settled::Retry(_)) if round < 5 => {}
+            Some(Settled::Failed(_)) if round == 5 => {
+                bench.event(Event::Memory { upload: second });
+                let goes_on = bench.has(|a| matches!(a, Action::Grant { .. }));
+                assert!(goes_on, "its successor is not held");
+            }
+            other => panic!("round {round}: {other:?}"),
+        }
+        bench.event(Event::Abandon { upload: second });
+    }
+}
+
+#[test]
+fn without_tracking_only_own_tokens_prove_a_commit() {
+    let mut bench = Bench::new(false, GapStrategy::Wait);
+    bench.begin(1, 500, 500, None);
+    bench.answer_open(Ok(status(Some(900), 0)));
+    bench.send(1, 500, 500, 1);
+    bench.status(status(Some(950), 0));
+    assert_eq!(bench.outcome(1), None, "another process's token says nothing about our rows");
+    let mut bench = Bench::new(false, GapStrategy::Wait);
+    bench.begin(1, 500, 500, None);
+    bench.answer_open(Ok(status(Some(400), 0)));
+    bench.send(1, 500, 500, 1);
+    bench.status(status(Some(500), 0));
+    assert_eq!(bench.outcome(1), Some(&COMMITTED));
+}
+
+#[test]
+fn uploads_without_rows_leave_no_gap() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.event(Event::Memory { upload: 1 });
+    bench.event(Event::Finished { upload: 1, rows: 0, open: false, refused_rows: 0 });
+    assert_eq!(bench.outcome(1), Some(&COMMITTED));
+    bench.begin(2, 21, 30, Some(20));
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })));
+}
+
+#[test]
+fn rejected_rows_are_charged_and_remembered() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.send(1, 11, 20, 1);
+    bench.status(status(Some(20), 3));
+    assert!(matches!(bench.outcome(1), Some(Settled::Invalid { row_errors: 3, .. })));
+    bench.begin(2, 11, 20, Some(10));
+    assert!(matches!(bench.outcome(2), Some(Settled::Invalid { row_errors: 3, .. })));
+}
+
+#[test]
+fn memory_goes_to_the_head_of_the_queue() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 21, 30, None);
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 1, .. })));
+    bench.begin(2, 11, 20, Some(10));
+    assert!(bench.has(|a| matches!(a, Action::CancelMemory { upload: 1 })));
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })));
+}

@@ -1,0 +1,154 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn token(n: u64) -> Token {
+    n.to_string().parse().unwrap()
+}
+
+fn job(upload: Id, start: u64, end: u64, floor: Option<u64>) -> Job {
+    Job { upload, start: token(start), end: token(end), floor: floor.map(token), before: token(start - 1) }
+}
+
+fn row(n: u64, length: usize, noise: bool) -> String {
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let text: String = (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let letter = (state >> 58) as u8;
+            if noise { char::from(b'0' + letter) } else { 'a' }
+        })
+        .filter(|c| *c != '\\' && *c != '"')
+        .collect();
+    format!("{{\"n\":\"{n}\",\"t\":\"{text}\"}}\n")
+}
+
+/// Writes in pieces and closes everything.
+fn bodies(assembler: &mut Assembler, job: Job, content: &[u8], piece: usize) -> (Counts, Vec<Sealed>) {
+    assembler.start(job);
+    let mut sealed = Vec::new();
+    for piece in content.chunks(piece) {
+        sealed.extend(assembler.write(piece).unwrap());
+    }
+    let (counts, _, more) = assembler.finish().unwrap();
+    sealed.extend(more);
+    sealed.extend(assembler.seal().unwrap());
+    (counts, sealed)
+}
+
+fn content(sealed: &[Sealed]) -> String {
+    let bytes = sealed.iter().flat_map(|s| zstd::decode_all(s.bytes.as_ref()).unwrap()).collect();
+    String::from_utf8(bytes).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn bodies_hold_exactly_the_rows_above_the_floor(
+        lengths in prop::collection::vec((0usize..300_000, any::<bool>()), 1..60),
+        piece in prop::sample::select(vec![1_000usize, 7_919, 65_536, 262_144]),
+        floor in 0u64..70,
+        last_line_feed in any::<bool>(),
+    ) {
+        let rows: Vec<String> =
+            lengths.iter().zip(1..).map(|((length, noise), n)| row(n, *length, *noise)).collect();
+        let count = rows.len() as u64;
+        let mut input = rows.concat();
+        if !last_line_feed {
+            input.pop();
+        }
+        let mut assembler = Assembler::new(1, "/n").unwrap();
+        let floor = (floor > 0 && floor < count).then_some(floor);
+        let (counts, sealed) = bodies(&mut assembler, job(1, 1, count, floor), input.as_bytes(), piece);
+        let skipped = floor.unwrap_or(0);
+        prop_assert_eq!(counts, Counts { sent: count - skipped, skipped, refused: 0 });
+        prop_assert_eq!(content(&sealed), rows[usize::try_from(skipped).unwrap()..].concat());
+        let mut next = skipped + 1;
+        for one in &sealed {
+            prop_assert!(one.bytes.len() <= COMPRESSED_LIMIT);
+            let text = content(std::slice::from_ref(one));
+            prop_assert_eq!(one.body.raw, text.len() as u64);
+            let lines = text.lines().count() as u64;
+            prop_assert_eq!(&one.body.first, &token(next));
+            next += lines;
+            prop_assert_eq!(&one.body.last, &token(next - 1));
+        }
+    }
+}
+
+#[test]
+fn small_uploads_share_a_body_until_it_is_asked_for() {
+    let mut assembler = Assembler::new(3, "/n").unwrap();
+    for n in 1..=5 {
+        assembler.start(job(n, n, n, None));
+        assert!(assembler.write(row(n, 10, false).as_bytes()).unwrap().is_empty());
+        assembler.finish().unwrap();
+    }
+    assembler.start(job(6, 6, 6, None));
+    let sealed = assembler.seal().unwrap().unwrap();
+    assert_eq!((sealed.body.first, sealed.body.last), (token(1), token(5)));
+    assembler.write(row(6, 10, false).as_bytes()).unwrap();
+    assert!(assembler.seal().unwrap().is_none(), "an upload in the middle is not cut off");
+    assembler.finish().unwrap();
+    let sealed = assembler.seal().unwrap().unwrap();
+    assert_eq!((sealed.body.first, sealed.body.last), (token(6), token(6)));
+}
+
+#[test]
+fn only_the_row_that_fits_nowhere_is_left_out() {
+    for (length, noise, refused) in [(5_500_000, true, 1), (9_000_000, false, 0), (17_000_000, false, 1)] {
+        let mut assembler = Assembler::new(1, "/n").unwrap();
+        let input = [row(1, 10, false), row(2, length, noise), row(3, 10, false)].concat();
+        let (counts, sealed) = bodies(&mut assembler, job(1, 1, 3, None), input.as_bytes(), 65_536);
+        assert_eq!((counts.sent, counts.refused), (3 - refused, refused), "{length}");
+        assert!(sealed.iter().all(|s| s.bytes.len() <= COMPRESSED_LIMIT));
+        assert_eq!(content(&sealed).lines().count() as u64, 3 - refused);
+        assert_eq!(sealed.last().unwrap().body.last, token(3));
+    }
+}
+
+#[test]
+fn a_row_without_token_is_named_when_its_token_is_needed() {
+    let mut assembler = Assembler::new(1, "/n").unwrap();
+    assembler.start(job(1, 1, 9, Some(3)));
+    let error = assembler.write(b"{\"n\":1}\n{\"x\":2}\n").unwrap_err();
+    assert!(error.starts_with("row 2: "), "{error}");
+}
+
+#[test]
+fn without_row_tokens_only_the_end_of_an_upload_is_a_token() {
+    let mut assembler = Assembler::new(1, "").unwrap();
+    let input: String = (1..=40).map(|n| row(n, 300_000, true)).collect();
+    let (counts, sealed) = bodies(&mut assembler, job(1, 70, 70, None), input.as_bytes(), 65_536);
+    assert_eq!(counts.sent, 40);
+    assert!(sealed.len() > 1);
+    let (last, others) = sealed.split_last().unwrap();
+    assert_eq!(last.body.last, token(70));
+    assert!(others.iter().all(|s| s.body.last == token(69) && s.body.first == token(69)));
+}
+
+#[test]
+fn a_body_is_split_at_a_row() {
+    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let input: String = (1..=9).map(|n| row(n, 100, true)).collect();
+    let (_, sealed) = bodies(&mut assembler, job(1, 1, 9, None), input.as_bytes(), 100);
+    let parts = assembler.split(&sealed[0].body, &sealed[0].bytes, 1).unwrap();
+    assert_eq!(content(&parts), input);
+    assert_eq!((&parts[0].body.first, &parts[1].body.last), (&token(1), &token(9)));
+    assert!(parts[0].body.last < parts[1].body.first);
+    let (_, single) = bodies(&mut assembler, job(2, 10, 10, None), row(10, 100, true).as_bytes(), 100);
+    assert!(assembler.split(&single[0].body, &single[0].bytes, 1).unwrap().is_empty());
+}
+
+#[test]
+fn a_discarded_body_leaves_no_trace() {
+    let mut assembler = Assembler::new(1, "/n").unwrap();
+    assembler.start(job(1, 1, 5, None));
+    assembler.write(row(1, 1000, true).as_bytes()).unwrap();
+    assembler.discard();
+    assert!(assembler.write(row(2, 10, false).as_bytes()).unwrap().is_empty());
+    let (counts, sealed) = bodies(&mut assembler, job(2, 7, 7, None), row(7, 10, false).as_bytes(), 5);
+    assert_eq!(counts.sent, 1);
+    assert_eq!(content(&sealed), row(7, 10, false));
+}
