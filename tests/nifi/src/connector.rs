@@ -135,7 +135,7 @@ impl Connector {
     /// The texts of the bulletins at hand, newest last, each once.
     pub async fn bulletin_texts(&self) -> Result<Vec<String>> {
         let mut texts: Vec<String> = Vec::new();
-        for bulletin in self.rest.bulletins(&self.group, 0).await? {
+        for bulletin in self.rest.bulletins(&self.group).await? {
             let text = format!("{} {}: {}", bulletin.level, bulletin.source_name, bulletin.message);
             if !texts.contains(&text) {
                 texts.push(text);

@@ -49,7 +49,7 @@ async fn a_nifi_boots_takes_a_flow_and_keeps_it_through_a_kill() {
     rest.start_group(&group).await.unwrap();
     rest.enable_services(&group).await.unwrap();
     assert_eq!(rest.queued(&group).await.unwrap().flow_files_queued, 0);
-    assert!(rest.bulletins(&group, 0).await.unwrap().is_empty());
+    assert!(rest.bulletins(&group).await.unwrap().is_empty());
     let refused = rest.processor("no-such-id").await.unwrap_err().to_string();
     assert!(refused.contains("404") && refused.contains("no-such-id"), "{refused}");
 

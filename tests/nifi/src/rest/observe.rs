@@ -9,9 +9,9 @@ use super::model::{Bulletin, Counter, FlowFileSummary, ProvenanceEvent, Queue};
 use crate::Result;
 
 impl RestClient {
-    /// The bulletins of a group since the one numbered `after` (0 for all that NiFi still keeps: five minutes).
-    pub async fn bulletins(&self, group: &str, after: u64) -> Result<Vec<Bulletin>> {
-        let path = format!("/flow/bulletin-board?groupId={group}&after={after}&limit=200");
+    /// The bulletins of a group that NiFi still keeps: five of a component, for five minutes.
+    pub async fn bulletins(&self, group: &str) -> Result<Vec<Bulletin>> {
+        let path = format!("/flow/bulletin-board?groupId={group}&limit=200");
         let answer: Value = self.get(&path).await?;
         let entities: Vec<Value> = part(&answer, "/bulletinBoard/bulletins")?;
         entities.iter().filter(|e| e.get("bulletin").is_some()).map(|e| part(e, "/bulletin")).collect()

@@ -18,13 +18,19 @@ const STOP: Duration = Duration::from_secs(10);
 pub async fn no_such_stream(world: Arc<World>) -> Outcome {
     let (mut settings, _producer) = world.prepare("nostream", 1).await?;
     settings.stream = "nobody-made-this-stream".to_owned();
-    expect(&world, &settings, &[], &["ConsumeKinesis", "nobody-made-this-stream", "Stream Name"]).await
+    expect(
+        &world,
+        &settings,
+        &[],
+        &["ConsumeKinesis", "nobody-made-this-stream", "does not exist", "create it"],
+    )
+    .await
 }
 
 pub async fn wrong_secret(world: Arc<World>) -> Outcome {
     let (settings, _producer) = world.prepare("nosecret", 1).await?;
     let wrong = Parameter::sensitive("AWS Secret Access Key", "not-the-secret");
-    expect(&world, &settings, &[wrong], &["ConsumeKinesis", "AWS Secret Access Key"]).await
+    expect(&world, &settings, &[wrong], &["ConsumeKinesis", "refused", "AWS Secret Access Key"]).await
 }
 
 pub async fn no_such_table(world: Arc<World>) -> Outcome {
@@ -42,18 +48,36 @@ pub async fn wrong_private_key(world: Arc<World>) -> Outcome {
         .output()?;
     ensure!(key.status.success(), "openssl made no key");
     let wrong = Parameter::sensitive("Snowflake Private Key", String::from_utf8(key.stdout)?);
-    expect(&world, &settings, &[wrong], &["PublishSnowpipeStreaming", &world.endpoints.snowflake_user]).await
+    expect(
+        &world,
+        &settings,
+        &[wrong],
+        &["PublishSnowpipeStreaming", &world.endpoints.snowflake_user, "RSA_PUBLIC_KEY_FP"],
+    )
+    .await
 }
 
 /// Nothing listens on port 1.
 pub async fn unreachable_hosts(world: Arc<World>) -> Outcome {
     let (settings, _producer) = world.prepare("nohost", 1).await?;
     let wrong = Parameter::plain("AWS Endpoint Override URL", "http://127.0.0.1:1");
-    expect(&world, &settings, &[wrong], &["ConsumeKinesis", "127.0.0.1:1"]).await?;
+    expect(
+        &world,
+        &settings,
+        &[wrong],
+        &["ConsumeKinesis", "127.0.0.1:1", "cannot be reached", "Endpoint Override URL"],
+    )
+    .await?;
     let (settings, producer) = world.prepare("nosnow", 1).await?;
     producer.put(0, 10).await?;
     let wrong = Parameter::plain("Snowflake Endpoint Override URL", "https://127.0.0.1:1");
-    expect(&world, &settings, &[wrong], &["PublishSnowpipeStreaming", "127.0.0.1:1"]).await
+    expect(
+        &world,
+        &settings,
+        &[wrong],
+        &["PublishSnowpipeStreaming", "127.0.0.1", "cannot be reached", "firewall"],
+    )
+    .await
 }
 
 /// Hosts that accept connections and say nothing must not hold up start or stop.

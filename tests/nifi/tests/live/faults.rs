@@ -1,11 +1,12 @@
 //! Nothing is lost and nothing is there twice, whatever dies.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use local_cloud::CutPlan;
 use nifi_harness::audit;
-use nifi_harness::producer::{Sent, bad_among, record};
+use nifi_harness::producer::{Producer, Sent, bad_among, record};
 use nifi_harness::rest::wait_for;
 
 use crate::runner::{Outcome, Verdict, ensure};
@@ -83,27 +84,28 @@ fn now_ms() -> i64 {
 
 /// SIGKILL while records are read, queued and sent.
 pub async fn killed_three_times_in_mid_flow(world: Arc<World>) -> Outcome {
-    const RECORDS: u64 = 60_000;
+    const MORE_ROWS: u64 = 2000;
     let (settings, producer) = world.prepare("killed", 2).await?;
     let connector = world.run_flow(&settings).await?;
-    let put = tokio::spawn(async move { producer.put(0, RECORDS).await });
-    for kill in 1..=3_u64 {
-        let rows = if kill == 1 { 1000 } else { rows(&world, &settings.full_table()).await? + 2000 };
+    let enough = Arc::new(AtomicBool::new(false));
+    let putting = tokio::spawn(put_until(producer, Arc::clone(&enough)));
+    for kill in 1..=3 {
+        let rows = world.rows(&settings).await? + MORE_ROWS;
         world.wait_for_rows(&settings, rows, ARRIVAL).await?;
         let mut nifi = world.nifi.write().await;
-        wait_for("the running flow on disk", Duration::from_secs(20), || async {
+        wait_for("the flow on disk", Duration::from_secs(20), || async {
             let stored = nifi.stored_flow().unwrap_or_default();
             Ok(stored.contains(&settings.stream).then_some(()))
         })
         .await?;
-        let before = rows_now(&world, &settings.full_table()).await?;
-        ensure!(before < RECORDS - bad_among(RECORDS), "all rows are there before kill {kill}");
         nifi.kill().await?;
-        println!("  kill {kill} at {before} rows");
+        println!("  kill {kill} at {} rows", world.rows(&settings).await?);
         nifi.restart().await?;
     }
-    let ledger = put.await??;
-    world.wait_for_rows(&settings, RECORDS - bad_among(RECORDS), ARRIVAL).await?;
+    enough.store(true, Ordering::Relaxed);
+    let ledger = putting.await??;
+    let records = u64::try_from(ledger.len())?;
+    world.wait_for_rows(&settings, records - bad_among(records), ARRIVAL).await?;
     connector.stop(STOP).await?;
     let audit = audit::compare(&world.sql, &settings, &ledger).await?;
     ensure!(audit.is_clean(), "{audit:?}");
@@ -111,10 +113,16 @@ pub async fn killed_three_times_in_mid_flow(world: Arc<World>) -> Outcome {
     Ok(Verdict::Passed)
 }
 
-async fn rows(world: &World, table: &str) -> nifi_harness::Result<u64> {
-    rows_now(world, table).await
-}
-
-async fn rows_now(world: &World, table: &str) -> nifi_harness::Result<u64> {
-    Ok(world.sql.query(&format!("SELECT COUNT(*) FROM {table}")).await?.number())
+/// Puts some hundred records a second until it is told that there are enough.
+async fn put_until(producer: Producer, enough: Arc<AtomicBool>) -> nifi_harness::Result<Vec<Sent>> {
+    const STEP: u64 = 400;
+    let mut ledger = Vec::new();
+    for step in 0.. {
+        if enough.load(Ordering::Relaxed) {
+            break;
+        }
+        ledger.extend(producer.put(step * STEP, (step + 1) * STEP).await?);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    Ok(ledger)
 }

@@ -114,7 +114,7 @@ impl Runner {
             results.extend(futures::future::join_all(runs).await);
         }
         if let Some(world) = Arc::into_inner(world) {
-            world.stop().await;
+            world.stop(results.iter().any(|(_, outcome)| outcome.is_err())).await;
         }
         summary(&results, begun)
     }

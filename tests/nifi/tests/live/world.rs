@@ -62,10 +62,14 @@ impl World {
         Ok(Self { cloud, endpoints, sql, jdk, nifi: RwLock::new(nifi), scratch, names: AtomicU32::new(0) })
     }
 
-    pub async fn stop(self) {
+    /// Ends everything; the folder with NiFi's logs stays when `keep_logs` says so.
+    pub async fn stop(self, keep_logs: bool) {
         // A NiFi that does not stop is killed when it is dropped.
         let _ = self.nifi.into_inner().stop().await;
         self.cloud.stop().await;
+        if keep_logs {
+            println!("logs: {}", self.scratch.keep().join("nifi/logs").display());
+        }
     }
 
     /// A folder of its own for a further NiFi.
@@ -112,6 +116,11 @@ impl World {
         Ok(file)
     }
 
+    /// Rows in the table.
+    pub async fn rows(&self, settings: &Settings) -> Result<u64> {
+        Ok(self.sql.query(&format!("SELECT COUNT(*) FROM {}", settings.full_table())).await?.number())
+    }
+
     /// Waits until the table has at least `rows` rows.
     pub async fn wait_for_rows(&self, settings: &Settings, rows: u64, limit: Duration) -> Result<()> {
         let count = format!("SELECT COUNT(*) FROM {}", settings.full_table());
@@ -122,8 +131,12 @@ impl World {
         match waited.await {
             Ok(()) => Ok(()),
             Err(error) => {
-                let there = self.sql.query(&count).await?.number();
-                Err(format!("{error}; there are {there}\n{}", self.nifi.read().await.log_tail(30)).into())
+                let there = self.rows(settings).await?;
+                let said = match self.nifi.try_read() {
+                    Ok(nifi) => nifi.log_tail(30),
+                    Err(_) => "NiFi is being restarted".to_owned(),
+                };
+                Err(format!("{error}; there are {there}\n{said}").into())
             }
         }
     }
