@@ -212,7 +212,9 @@ async fn fan_out_through_a_reshard_with_the_documented_policy() {
     let config = rig.config("a", &fan_out);
     let said = Source::deregister(&config).await;
     assert!(said.len() == 1 && said[0].level == Level::Info && said[0].text.contains(TABLE), "{said:?}");
-    assert!(Source::deregister(&config).await.is_empty(), "gone already");
+    // Another node removes it too, while it goes or after.
+    let again = Source::deregister(&config).await;
+    assert!(again.iter().all(|m| m.level == Level::Info), "{again:?}");
     rig.cloud.stop().await;
 }
 
