@@ -19,7 +19,8 @@ pub use cloud::{LocalCloud, Network, Options, StartError};
 pub use dynamodb::DynamoDb;
 pub use endpoints::Endpoints;
 pub use kinesis::{
-    Generator, Kinesis, KinesisOptions, Limits, Receipt, Record, ShardInfo, generated_record, kpl_aggregate,
+    Format, Generator, Kinesis, KinesisOptions, Limits, Receipt, Record, ShardInfo, generated_record,
+    kpl_aggregate,
 };
 pub use local_snowflake as snowflake;
 pub use net::CutPlan;

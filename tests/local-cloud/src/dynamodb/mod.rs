@@ -175,17 +175,48 @@ fn run<Q: DeserializeOwned, A: Serialize>(
         .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// A body that the engine's types refuse: a missing member is invalid, a wrong type cannot be read.
+/// A body that the engine's types refuse. The engine marks the kind of refusal at the beginning of the text, and
+/// the JSON reader adds the place at its end; neither belongs into the answer. Without a mark a missing member is
+/// invalid and a wrong type cannot be read.
 fn refuse(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
-    let invalid = ["missing field", "unknown variant", "invalid type: null", "AttributeValue", "VALIDATION"];
+    let text = text.split(" at line ").next().unwrap_or_default();
+    if let Some(("VALIDATION" | "VALIDATION_REQUEST" | "VALIDATION_AS_READ", message)) = text.split_once(':')
+    {
+        return DynoxideError::ValidationException(message.to_owned());
+    }
+    if let Some(("SERIALIZATION" | "SERIALIZATION_AS_READ", message)) = text.split_once(':') {
+        return DynoxideError::SerializationException(message.to_owned());
+    }
+    let invalid = ["missing field", "unknown variant", "invalid type: null", "AttributeValue"];
     if invalid.iter().any(|mark| text.contains(mark)) {
-        DynoxideError::ValidationException(text)
+        DynoxideError::ValidationException(text.to_owned())
     } else {
-        DynoxideError::SerializationException(text)
+        DynoxideError::SerializationException(text.to_owned())
     }
 }
 
 fn internal(message: &str) -> AwsError {
     AwsError::new("InternalServerError", message).with_status(500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn refusals_are_worded_as_the_service_words_them() {
+        let service = DynamoDb::new("1", "us-west-2", Clock::system(), Duration::ZERO).expect("service");
+        let refused = |operation: &str, body: Value| service.request(operation, &body).expect_err("refused");
+        let short = refused("DescribeTable", json!({ "TableName": "t" }));
+        assert_eq!(short.code, "ValidationException");
+        assert!(!short.message.contains("VALIDATION"), "{short}");
+        assert!(!short.message.contains(" at line "), "{short}");
+        assert_eq!(refused("DescribeTable", json!({ "TableName": 7 })).code, "SerializationException");
+        assert_eq!(
+            refused("DescribeTable", json!({ "TableName": "none" })).code,
+            "ResourceNotFoundException"
+        );
+    }
 }

@@ -35,7 +35,8 @@ pub use direct::{Receipt, Record, ShardInfo};
 pub(crate) use events::CONTENT_TYPE as EVENT_STREAM;
 pub use generator::{Generator, generated_record};
 pub use limits::Limits;
-pub(crate) use router::{Format, OPERATIONS, Reply};
+pub use router::Format;
+pub(crate) use router::{OPERATIONS, Reply};
 
 use request::StreamRef;
 use stream::{Creations, Stream};

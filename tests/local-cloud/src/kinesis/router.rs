@@ -38,8 +38,10 @@ pub(crate) const OPERATIONS: &[&str] = &[
 
 /// The two forms of requests and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// `application/x-amz-json-1.1`.
     Json,
+    /// `application/x-amz-cbor-1.1`.
     Cbor,
 }
 
@@ -74,7 +76,15 @@ impl Kinesis {
     /// # Errors
     /// The service's error; `UnknownOperationException` for one that answers with a stream of events.
     pub fn call(&self, operation: &str, body: &[u8]) -> Result<Bytes, AwsError> {
-        match self.reply(operation, body, Format::Json)? {
+        self.call_for(operation, body, Format::Json)
+    }
+
+    /// As [`Kinesis::call`], with the answer in the form asked for. The request is JSON.
+    ///
+    /// # Errors
+    /// As [`Kinesis::call`].
+    pub fn call_for(&self, operation: &str, body: &[u8], format: Format) -> Result<Bytes, AwsError> {
+        match self.reply(operation, body, format)? {
             Reply::Body(body) => Ok(body),
             Reply::Events(_) => Err(AwsError::new("UnknownOperationException", "")),
         }
@@ -84,6 +94,13 @@ impl Kinesis {
     pub(crate) fn reply(&self, operation: &str, body: &[u8], format: Format) -> Result<Reply, AwsError> {
         let answer = match operation {
             "GetRecords" => return Ok(Reply::Body(self.get_records(&parse(body)?)?.records(format))),
+            "PutRecords" => {
+                let answer = self.put_records(parse(body)?)?;
+                return Ok(Reply::Body(match format {
+                    Format::Json => answer,
+                    Format::Cbor => format.encode(&parse(&answer)?),
+                }));
+            }
             "SubscribeToShard" => return Ok(Reply::Events(self.subscribe(&parse(body)?, format)?.boxed())),
             _ => self.plain(operation, body)?,
         };
@@ -94,7 +111,6 @@ impl Kinesis {
     /// The operations whose answers have no payloads.
     fn plain(&self, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
         match operation {
-            "PutRecords" => self.put_records(parse(body)?),
             "PutRecord" => self.put_record(parse(body)?),
             "CreateStream" => with(body, |request| self.create(&request)),
             "DeleteStream" => with(body, |request| self.delete(&request)),
