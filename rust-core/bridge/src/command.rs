@@ -15,6 +15,8 @@ use crate::testing;
 /// Commands to no source or sink in particular.
 const NO_HANDLE: i64 = 0;
 const VERIFY_LIMIT: Duration = Duration::from_secs(60);
+/// Three calls of three seconds.
+const DEREGISTER_LIMIT: Duration = Duration::from_secs(10);
 /// No one is kept waiting longer, whatever grace was asked for.
 const LONGEST_GRACE: Duration = Duration::from_secs(30);
 
@@ -63,8 +65,11 @@ fn run_without_handle(
             let findings = within(registry, "verification", VERIFY_LIMIT, Sink::verify(&config))?;
             Ok(flat(findings.into_iter().map(|f| [f.step, f.outcome.as_str().to_owned(), f.explanation])))
         }
-        // Reading with shared throughput registers no consumer, so nothing is left behind.
-        "deregister" => Ok(Vec::new()),
+        "deregister" => {
+            let config = SourceConfig::from_properties(&pairs::to_map(words)?)?;
+            let said = within(registry, "deregistration", DEREGISTER_LIMIT, Source::deregister(&config))?;
+            Ok(flat(said.into_iter().map(|m| [level(m.level.as_str()), m.text])))
+        }
         _ => testing::run(registry, name, &words),
     }
 }
