@@ -12,7 +12,7 @@ use nifi_harness::{Lifetime, ResultSet, SqlClient};
 use crate::error::{Error, Result};
 use crate::latency;
 use crate::place::Place;
-use crate::progress::{Progress, grouped};
+use crate::progress::{Progress, counted, grouped};
 use crate::report::{self, Report};
 use crate::state;
 use crate::system::{System, SystemOptions};
@@ -110,9 +110,9 @@ async fn move_records(options: &Options, system: &System, progress: &Progress) -
     let bad = bad_among(options.records);
     let good = options.records - bad;
     progress.say(&format!(
-        "putting {} records onto {} shards, {} of them bad on purpose",
-        grouped(options.records),
-        options.shards,
+        "putting {} onto {}, {} of them bad on purpose",
+        counted(options.records, "record"),
+        counted(u64::from(options.shards), "shard"),
         grouped(bad)
     ));
     let begun = Instant::now();

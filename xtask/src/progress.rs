@@ -33,9 +33,19 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 shard`, `4 shards`.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{counted, grouped};
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([counted(1, "shard"), counted(1000, "shard")], ["1 shard", "1,000 shards"]);
+    }
 
     #[test]
     fn thousands_are_grouped() {

@@ -12,7 +12,7 @@ use nifi_harness::{Connector, Endpoints, Lifetime, Nifi, NifiOptions, Settings, 
 use crate::error::{Error, Result, io};
 use crate::nar;
 use crate::place::Place;
-use crate::progress::Progress;
+use crate::progress::{Progress, counted};
 use crate::state::{Facts, Running, State};
 
 const CLOUD_START: Duration = Duration::from_secs(30);
@@ -81,8 +81,10 @@ impl System {
             sql.query(&statement).await?;
         }
         progress.say(&format!(
-            "stream {} has {} shards, table {} is there; starting NiFi",
-            settings.stream, options.shards, settings.table
+            "stream {} has {}, table {} is there; starting NiFi",
+            settings.stream,
+            counted(u64::from(options.shards), "shard"),
+            settings.table
         ));
         let mut nifi_options = NifiOptions::new(folder.join("nifi"), &place.java_home);
         nifi_options.nars = vec![nar];
@@ -155,6 +157,8 @@ fn empty(folder: &Path) -> Result<File> {
 fn start_cloud(place: &Place, folder: &Path, endpoints: &Path, lifetime: Lifetime) -> Result<Process> {
     let mut command = Command::new(place.program("local-cloud")?);
     command.current_dir(folder).arg("serve").arg("--endpoints").arg(endpoints);
+    // Certificate and key go away with the folder, however the process ends.
+    command.arg("--folder").arg(folder.join("cloud"));
     Ok(Process::start(&command, &folder.join("local-cloud.log"), lifetime)?)
 }
 

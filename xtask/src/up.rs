@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::report;
-use crate::state::{self, Facts};
+use crate::state::{self, Facts, State};
 use crate::system::{System, SystemOptions};
 
 /// Options of `up`.
@@ -24,8 +24,12 @@ pub struct Options {
     report: Option<PathBuf>,
 }
 
-/// Starts the system and returns.
+/// Starts the system and returns; if one runs already, says so and shows that one.
 pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
+    if let Some(facts) = State::find(place)?.and_then(|state| state.facts) {
+        println!("Already running:");
+        return show(place, options, &facts);
+    }
     state::refuse_if_running(place)?;
     let progress = Progress::start();
     let folder = place.runs().join("up");
@@ -38,12 +42,15 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
             return Err(error);
         }
     };
-    let facts = system.facts();
-    if let Some(file) = &options.report {
-        report::write(&facts, &place.of_caller(file))?;
-    }
-    print(&facts);
     println!("logs          {}", system.logs());
+    show(place, options, &system.facts())
+}
+
+fn show(place: &Place, options: &Options, facts: &Facts) -> Result<ExitCode> {
+    if let Some(file) = &options.report {
+        report::write(facts, &place.of_caller(file))?;
+    }
+    print(facts);
     println!("Stop it with ./dev down");
     Ok(ExitCode::SUCCESS)
 }
