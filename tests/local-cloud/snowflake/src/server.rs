@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::auth::{PublicKey, Refused, Session, verify_key_pair};
 use crate::catalog::Path;
 use crate::faults::Faults;
-use crate::http::Results;
+use crate::http::{Results, Stage};
 use crate::journal::Journal;
 use crate::locks::lock;
 use crate::options::Options;
@@ -36,6 +36,7 @@ pub struct Snowflake {
     /// Database and schema in use by [`Snowflake::sql`].
     session: Arc<Mutex<SqlSession>>,
     results: Arc<Results>,
+    stage: Arc<Stage>,
 }
 
 impl Snowflake {
@@ -57,6 +58,7 @@ impl Snowflake {
             account: Arc::new(account),
             session: Arc::new(Mutex::new(session)),
             results: Arc::default(),
+            stage: Arc::default(),
         })
     }
 
@@ -142,6 +144,10 @@ impl Snowflake {
 
     pub(crate) fn results(&self) -> &Results {
         &self.results
+    }
+
+    pub(crate) fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {

@@ -33,13 +33,31 @@ pub(super) async fn rows(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let query = Pairs::query(query.as_deref().unwrap_or_default());
+    let key = Key::new(target::pipe_path(&database, &schema, &pipe), &name);
+    journaled(&snowflake, key, &name, query.as_deref(), async |key, entry| {
+        let body = read(body, snowflake.options().limits.body_bytes).await?;
+        entry.compressed = body.len();
+        let arrival = admit(&snowflake, &headers, key, &name)?;
+        let body = decoded(body, &headers).await?;
+        arrival.enqueue(entry, body)
+    })
+    .await
+}
+
+/// Runs an append and writes it to the journal, whatever becomes of it. The work gives the next continuation token.
+pub(super) async fn journaled(
+    snowflake: &Snowflake,
+    key: Key,
+    name: &str,
+    query: Option<&str>,
+    work: impl AsyncFnOnce(Key, &mut Append) -> Result<String, ApiError>,
+) -> Result<Json<Value>, ApiError> {
+    let query = Pairs::query(query.unwrap_or_default());
     let own = |name: &str| query.get(name).map(str::to_owned);
-    let pipe = target::pipe_path(&database, &schema, &pipe);
     let mut entry = Append {
         at_ms: chrono::Utc::now().timestamp_millis(),
-        pipe: pipe.to_string(),
-        channel: name.clone(),
+        pipe: key.pipe.to_string(),
+        channel: name.to_owned(),
         continuation_token: own("continuationToken").unwrap_or_default(),
         start: own("startOffsetToken"),
         end: own("endOffsetToken").or_else(|| own("offsetToken")),
@@ -49,26 +67,29 @@ pub(super) async fn rows(
         outcome: AppendOutcome::Rejected(String::new()),
         body: None,
     };
-    let answer = take(&snowflake, Key::new(pipe, &name), &name, &headers, body, &mut entry).await;
+    let answer = work(key, &mut entry).await;
     if let Err(error) = &answer {
         entry.outcome = AppendOutcome::Rejected(error.code.clone());
     }
     snowflake.journal().append(entry);
-    let token = answer?;
     let message = "Data buffered successfully";
-    Ok(Json(json!({"status_code": 0, "message": message, "next_continuation_token": token})))
+    Ok(Json(json!({"status_code": 0, "message": message, "next_continuation_token": answer?})))
 }
 
-async fn take(
+/// An append that may go into its channel.
+pub(super) struct Arrival {
+    account: Arc<Account>,
+    channel: Arc<Channel>,
+    may_evolve: bool,
+}
+
+/// Finds the channel of an append, checks the caller, and counts the request.
+pub(super) fn admit(
     snowflake: &Snowflake,
+    headers: &HeaderMap,
     key: Key,
     name: &str,
-    headers: &HeaderMap,
-    body: Body,
-    entry: &mut Append,
-) -> Result<String, ApiError> {
-    let body = read(body, snowflake.options().limits.body_bytes).await?;
-    entry.compressed = body.len();
+) -> Result<Arrival, ApiError> {
     let session = ingest_session(snowflake, headers)?;
     let account = snowflake.account();
     let found = target::find(&account.catalog(), &session, &key.pipe)?;
@@ -83,66 +104,70 @@ async fn take(
     if limits.rates && !channel.state().requests.take(1.0, per_second, Instant::now()) {
         return Err(too_fast("requests"));
     }
-    let body = decoded(body, headers).await?;
-    entry.uncompressed = body.len();
-    entry.body = Some(body.clone());
-    enqueue(account, channel, name, entry, body, found.may_evolve)
+    Ok(Arrival { account: account.clone(), channel, may_evolve: found.may_evolve })
 }
 
-/// Judges the continuation token and takes the rows over.
-fn enqueue(
-    account: &Arc<Account>,
-    channel: Arc<Channel>,
-    name: &str,
-    entry: &mut Append,
-    body: Bytes,
-    may_evolve: bool,
-) -> Result<String, ApiError> {
-    let limits = &account.options.limits;
-    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-    let due = Instant::now() + account.options.commit_delay;
-    let verdict = {
-        let mut state = channel.state();
-        if state.gone {
-            return Err(removed(name));
-        }
-        if matches!(state.judge(&entry.continuation_token), Verdict::Accepted(_)) {
-            if account.committer.pending_bytes().saturating_add(bytes) > limits.pending_bytes {
-                return Err(too_fast("bytes that wait for their commit"));
-            }
-            #[allow(clippy::cast_precision_loss, reason = "a rate, not a count")]
-            let (amount, allowance) = (bytes as f64, limits.bytes_per_second as f64);
-            if limits.rates && !state.bytes.take(amount, allowance, Instant::now()) {
-                return Err(too_fast("bytes"));
-            }
-        }
-        let pending = Pending {
-            start: entry.start.clone(),
-            end: entry.end.clone(),
-            body,
-            may_evolve,
-            accepted_ms: entry.at_ms,
-            due,
-            held: Some(account.committer.hold(bytes)),
+impl Arrival {
+    /// The next token, when this append is a repetition of the one before.
+    pub(super) fn repeated(&self, entry: &mut Append) -> Option<String> {
+        let Verdict::Replayed(token) = self.channel.state().judge(&entry.continuation_token) else {
+            return None;
         };
-        state.append(&entry.continuation_token, pending)
-    };
-    match verdict {
-        Verdict::Accepted(token) => {
-            entry.outcome = AppendOutcome::Accepted;
-            Committer::schedule(account, channel, due);
-            Ok(token)
-        }
-        Verdict::Replayed(token) => {
-            entry.outcome = AppendOutcome::Replayed;
-            Ok(token)
-        }
-        Verdict::Stale => Err(ApiError::bad_request(
-            "STALE_CONTINUATION_TOKEN_SEQUENCER",
-            "The continuation token is stale: the channel was opened again, or the token is not the last one.",
-        )),
-        Verdict::Invalid(code) => {
-            Err(ApiError::new(StatusCode::CONFLICT, code, "The channel must be reopened."))
+        entry.outcome = AppendOutcome::Replayed;
+        Some(token)
+    }
+
+    /// Judges the continuation token and takes the rows over.
+    pub(super) fn enqueue(self, entry: &mut Append, body: Bytes) -> Result<String, ApiError> {
+        let Arrival { account, channel, may_evolve } = self;
+        entry.uncompressed = body.len();
+        entry.body = Some(body.clone());
+        let limits = &account.options.limits;
+        let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let due = Instant::now() + account.options.commit_delay;
+        let verdict = {
+            let mut state = channel.state();
+            if state.gone {
+                return Err(removed(&channel.name));
+            }
+            if matches!(state.judge(&entry.continuation_token), Verdict::Accepted(_)) {
+                if account.committer.pending_bytes().saturating_add(bytes) > limits.pending_bytes {
+                    return Err(too_fast("bytes that wait for their commit"));
+                }
+                #[allow(clippy::cast_precision_loss, reason = "a rate, not a count")]
+                let (amount, allowance) = (bytes as f64, limits.bytes_per_second as f64);
+                if limits.rates && !state.bytes.take(amount, allowance, Instant::now()) {
+                    return Err(too_fast("bytes"));
+                }
+            }
+            let pending = Pending {
+                start: entry.start.clone(),
+                end: entry.end.clone(),
+                body,
+                may_evolve,
+                accepted_ms: entry.at_ms,
+                due,
+                held: Some(account.committer.hold(bytes)),
+            };
+            state.append(&entry.continuation_token, pending)
+        };
+        match verdict {
+            Verdict::Accepted(token) => {
+                entry.outcome = AppendOutcome::Accepted;
+                Committer::schedule(&account, channel, due);
+                Ok(token)
+            }
+            Verdict::Replayed(token) => {
+                entry.outcome = AppendOutcome::Replayed;
+                Ok(token)
+            }
+            Verdict::Stale => Err(ApiError::bad_request(
+                "STALE_CONTINUATION_TOKEN_SEQUENCER",
+                "The continuation token is stale: the channel was opened again, or the token is not the last one.",
+            )),
+            Verdict::Invalid(code) => {
+                Err(ApiError::new(StatusCode::CONFLICT, code, "The channel must be reopened."))
+            }
         }
     }
 }

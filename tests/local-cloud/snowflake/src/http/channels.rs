@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::{Path as Segments, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::login::ingest_session;
-use super::{ApiError, pipe_info, target};
+use super::{ApiError, target};
 use crate::catalog::Path;
 use crate::server::Snowflake;
 use crate::streaming::{Channel, ChannelState, Key, Uncommitted};
@@ -143,7 +143,9 @@ pub(super) async fn pipe_verb(
         }
         "pipe-info" => {
             target::find(&account.catalog(), &session, &pipe)?;
-            Ok(Json(pipe_info::answer(&pipe)).into_response())
+            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            let host = host.unwrap_or(&account.options.ingest_host);
+            Ok(Json(snowflake.stage().pipe_info(&pipe, host)).into_response())
         }
         _ => Err(unknown()),
     }

@@ -85,7 +85,7 @@ fn classify(method: &Method, path: &str) -> Option<Route> {
         _ if path.ends_with(":pipe-info") => Route::PipeInfo,
         _ if path.ends_with("/channels/ELASTIC/rows") => Route::ElasticAppend,
         _ if path.ends_with("/rows") && path.contains("/tables/") => Route::ElasticAppend,
-        _ if path.ends_with("/rows") => Route::Append,
+        _ if path.ends_with("/rows") || path.ends_with("/filebuffer") => Route::Append,
         _ if path.contains("/channels/") && method == Method::PUT => Route::Open,
         _ if path.contains("/channels/") && method == Method::DELETE => Route::Drop,
         _ => return None,

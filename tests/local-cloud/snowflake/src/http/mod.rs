@@ -6,8 +6,8 @@ mod elastic;
 mod error;
 mod layer;
 mod login;
-mod pipe_info;
 mod query;
+mod stage;
 mod statements;
 mod target;
 
@@ -16,6 +16,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 
 pub(crate) use error::ApiError;
+pub(crate) use stage::Stage;
 pub(crate) use statements::Results;
 
 use crate::server::Snowflake;
@@ -25,6 +26,8 @@ const PIPE_VERB: &str = "/v2/streaming/databases/{database}/schemas/{schema}/pip
 const ROWS: &str =
     "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/{channel}/rows";
 
+const FRAGMENTS: &str =
+    "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/{channel}/filebuffer";
 const ELASTIC_PIPE: &str =
     "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/ELASTIC/rows";
 const ELASTIC_TABLE: &str = "/v2/streaming/data/databases/{database}/schemas/{schema}/tables/{table}/rows";
@@ -37,6 +40,8 @@ pub(crate) fn router(snowflake: Snowflake) -> Router {
         .route(CHANNEL, put(channels::open).delete(channels::drop))
         .route(PIPE_VERB, post(channels::pipe_verb))
         .route(ROWS, post(append::rows))
+        .route(FRAGMENTS, post(stage::fragments))
+        .route("/local-stage/{*path}", put(stage::put))
         .route(ELASTIC_PIPE, post(elastic::pipe_rows))
         .route(ELASTIC_TABLE, post(elastic::table_rows))
         .route("/api/v2/statements", post(statements::run))

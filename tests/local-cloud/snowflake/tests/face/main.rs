@@ -8,6 +8,7 @@ mod commits;
 mod elastic;
 mod evolution;
 mod faults;
+mod files;
 mod grants;
 mod login;
 mod pipes;
