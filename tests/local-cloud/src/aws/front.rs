@@ -89,8 +89,8 @@ impl Front {
             match fault {
                 Action::Error(error) => return self.refuse(protocol, call, error),
                 Action::Delay(time) => tokio::time::sleep(*time).await,
-                Action::Cut => return self.silence(call, Some(connection)).await,
-                Action::NeverAnswer => return self.silence(call, None).await,
+                Action::Cut => return self.silence(call, connection, true).await,
+                Action::NeverAnswer => return self.silence(call, connection, false).await,
                 _ => {}
             }
         }
@@ -108,8 +108,8 @@ impl Front {
         fault: Option<Action>,
     ) -> Response<Body> {
         match (outcome, fault) {
-            (_, Some(Action::ApplyThenCut)) => self.silence(call, Some(connection)).await,
-            (_, Some(Action::ApplyThenNeverAnswer)) => self.silence(call, None).await,
+            (_, Some(Action::ApplyThenCut)) => self.silence(call, connection, true).await,
+            (_, Some(Action::ApplyThenNeverAnswer)) => self.silence(call, connection, false).await,
             (Outcome::Body(status, body), fault) => {
                 call.status = status;
                 self.journal.record(call);
@@ -194,12 +194,14 @@ impl Front {
         answer(protocol, error.status, render(protocol, error))
     }
 
-    /// Sends nothing: on a connection that is cut, or on one that stays open until the peer gives up.
-    async fn silence(&self, call: Call, cut: Option<&Connection>) -> Response<Body> {
+    /// Sends nothing: the connection is cut, or it stays open and silent until the peer gives up.
+    async fn silence(&self, call: Call, connection: &Connection, cut: bool) -> Response<Body> {
         self.journal.record(call);
-        if let Some(connection) = cut {
+        if cut {
             connection.cut();
         }
-        std::future::pending().await
+        connection.over().await;
+        // Nobody is left to read this; it ends the task.
+        answer(Protocol::DynamoDb, 503, Bytes::new())
     }
 }

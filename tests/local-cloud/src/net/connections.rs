@@ -37,6 +37,7 @@ impl CutPlan {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     token: CancellationToken,
+    ended: CancellationToken,
     left: Arc<AtomicU64>,
 }
 
@@ -44,6 +45,11 @@ impl Connection {
     /// Cuts the connection: the socket is reset, whatever is on the way.
     pub(crate) fn cut(&self) {
         self.token.cancel();
+    }
+
+    /// Waits until the connection is over, for whatever reason.
+    pub(crate) async fn over(&self) {
+        self.ended.cancelled().await;
     }
 
     pub(crate) async fn cut_happened(&self) {
@@ -88,7 +94,11 @@ impl Connections {
     pub(crate) fn open(&self) -> (u64, Connection) {
         let mut state = lock(&self.state);
         let left = state.plan.as_mut().and_then(|(plan, random)| plan.draw(random)).unwrap_or(u64::MAX);
-        let connection = Connection { token: CancellationToken::new(), left: Arc::new(AtomicU64::new(left)) };
+        let connection = Connection {
+            token: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            left: Arc::new(AtomicU64::new(left)),
+        };
         let id = state.next;
         state.next += 1;
         state.accepted += 1;
@@ -97,7 +107,9 @@ impl Connections {
     }
 
     pub(crate) fn closed(&self, id: u64) {
-        lock(&self.state).open.remove(&id);
+        if let Some(connection) = lock(&self.state).open.remove(&id) {
+            connection.ended.cancel();
+        }
     }
 
     /// Cuts every open connection and says how many there were.
