@@ -92,10 +92,6 @@ impl Actor {
             Action::Hold { upload, message } => self.with_cell(upload, |cell| cell.explain(message)),
             Action::Settle { upload, outcome } => self.settle(upload, outcome),
             Action::Watch(on) => self.poller.watch(&self.channel, on),
-            Action::Rediscover => {
-                let core = Arc::clone(&self.core);
-                self.core.tasks.spawn_on(async move { core.api.rediscover().await }, &self.core.runtime);
-            }
             Action::Say { level, key, text } => self.core.messages.say(level, &key, text),
         }
         None

@@ -176,13 +176,14 @@ impl Api {
         Ok(body.channel_statuses.into_iter().map(|(name, status)| (name, status.into())).collect())
     }
 
-    /// The host is void for everybody: look it up again at the next call.
-    pub(crate) async fn rediscover(&self) {
-        if let Ok(ready) = &self.ready
-            && let Ok(session) = self.session(ready).await
-        {
-            ready.login.moved(&session).await;
-        }
+    /// Asks about a pipe; the default pipe of a table is made by this when it has never been used.
+    pub(crate) async fn pipe_info(&self, pipe: &PipePath) -> Result<(), Fault> {
+        let path = format!("{}:pipe-info", pipe.encoded());
+        let query = format!("requestId={}&retryCount=0", Uuid::new_v4());
+        let body = json!({ "generate_new_token": false });
+        self.call(&path, &query, |client, url| client.post(url).timeout(CALL_TIMEOUT).json(&body))
+            .await
+            .map(drop)
     }
 
     /// One call; a refused token is renewed once.

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 /// A trouble that lasts is said again after this time, not earlier.
 pub const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
+/// Messages of one kind (the part of the key before `/`) within that time: a trouble of the service hits many channels at once.
+const OF_A_KIND: usize = 5;
+
 /// Undrained messages kept; the oldest go first.
 const KEEP: usize = 200;
 
@@ -65,6 +68,11 @@ impl Messages {
             return;
         }
         inner.said.retain(|_, at| now.duration_since(*at) < REPEAT_AFTER);
+        let kind = |key: &str| key.split('/').next().unwrap_or_default().to_owned();
+        let wanted = kind(key);
+        if inner.said.keys().filter(|said| kind(said) == wanted).count() >= OF_A_KIND {
+            return;
+        }
         inner.said.insert(key.to_owned(), now);
         let text = text.into();
         match level {
@@ -103,5 +111,14 @@ mod tests {
         messages.say(Level::Warn, "a", "still");
         assert_eq!(messages.drain().len(), 1);
         assert!(messages.drain().is_empty());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_trouble_of_many_channels_is_said_for_a_few() {
+        let messages = Messages::default();
+        for channel in 0..1000 {
+            messages.say(Level::Warn, &format!("open/{channel}"), "trouble");
+        }
+        messages.say(Level::Warn, "gap/1", "another");
+        assert_eq!(messages.drain().len(), OF_A_KIND + 1);
     }
 }

@@ -94,10 +94,15 @@ async fn destination(api: &Api, config: &SinkConfig) -> Finding {
         Ok(_) => {
             finding(DESTINATION, Verdict::Successful, format!("{label} answers through pipe {}", pipe.pipe))
         }
-        Err(Fault { class: FaultClass::Missing, detail, .. }) => {
-            let first = "a default pipe exists from the first use on, so this may be its first use";
-            finding(DESTINATION, Verdict::Failed, format!("{label}: {detail}; {first}"))
-        }
+        // A table's default pipe exists from its first use on.
+        Err(Fault { class: FaultClass::Missing, detail, .. }) => match api.pipe_info(&pipe).await {
+            Ok(()) => finding(
+                DESTINATION,
+                Verdict::Successful,
+                format!("{label} answers through pipe {}", pipe.pipe),
+            ),
+            Err(_) => finding(DESTINATION, Verdict::Failed, format!("{label}: {detail}")),
+        },
         Err(fault) => finding(DESTINATION, Verdict::Failed, format!("{label}: {}", fault.detail)),
     }
 }

@@ -96,3 +96,13 @@ async fn verification_finds_out_without_side_effects() {
     assert_eq!(findings[1].outcome, Verdict::Failed, "{findings:?}");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_never_answers_is_named_within_fifteen_seconds() {
+    let world = World::start().await;
+    world.snowflake().faults().add(Fault::always(Route::Any, Trouble::Hang));
+    let text = first_message(&world, &[]).await;
+    assert!(text.contains("not answered"), "{text}");
+    world.snowflake().faults().clear();
+    world.stop().await;
+}

@@ -54,6 +54,12 @@ struct State {
     scoped: Option<(SecretString, u64)>,
 }
 
+impl State {
+    fn is_current(&self, session: &Session) -> bool {
+        self.scoped.as_ref().is_some_and(|(token, _)| token.expose_secret() == session.token.expose_secret())
+    }
+}
+
 impl Login {
     /// Prepares a login; no call is made.
     ///
@@ -105,20 +111,17 @@ impl Login {
     /// Forgets the token of a call that was answered 401, unless it was renewed meanwhile.
     pub(crate) async fn refused(&self, session: &Session) {
         let mut state = self.state.lock().await;
-        let same = state
-            .scoped
-            .as_ref()
-            .is_some_and(|(token, _)| token.expose_secret() == session.token.expose_secret());
-        if same {
+        if state.is_current(session) {
             state.scoped = None;
             state.login_token = None;
         }
     }
 
-    /// Forgets host and token when they are still those of `session`: the pipe moved.
+    /// Forgets host and token of a call that was answered 410, unless they were found anew meanwhile: however many
+    /// channels are hit, the host is looked up once.
     pub(crate) async fn moved(&self, session: &Session) {
         let mut state = self.state.lock().await;
-        if state.ingest_host.as_deref() == session.base.host_str() {
+        if state.is_current(session) {
             state.ingest_host = None;
             state.scoped = None;
         }

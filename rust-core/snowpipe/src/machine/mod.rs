@@ -6,6 +6,7 @@
 
 mod commit;
 mod errors;
+mod explain;
 mod grant;
 mod holes;
 mod open;
@@ -14,6 +15,8 @@ mod send;
 mod sim;
 #[cfg(test)]
 mod sim_service;
+#[cfg(test)]
+mod test_bench;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -19,12 +19,12 @@ const STRIKES: u32 = 5;
 const STALE_STRIKES: u32 = 12;
 /// Opens the service refuses for good before the waiting uploads fail.
 const REJECTIONS: u32 = 3;
+/// An open without an answer is a bulletin from here on.
+const SLOW_OPEN: Duration = Duration::from_secs(10);
 /// Bodies not shared by uploads after one that was refused and shared.
 const ALONE: u32 = 32;
 /// A refused channel is looked at again after this time.
 const REFUSED: Duration = Duration::from_secs(30);
-/// Positions of Kinesis have 56 digits and more; from here on a token's length tells its origin.
-const LONG_TOKEN: usize = 40;
 
 /// Connection to the channel.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub(super) enum Link {
 pub(super) struct Opening {
     attempt: u64,
     asked: bool,
+    asked_at: Now,
     next_at: Now,
     tries: u32,
     rejections: u32,
@@ -145,6 +146,7 @@ impl Machine {
         self.link = Link::Opening(Opening {
             attempt: self.rng.random(),
             asked: false,
+            asked_at: now,
             next_at,
             tries: 0,
             rejections: 0,
@@ -184,6 +186,7 @@ impl Machine {
             return;
         }
         opening.asked = true;
+        opening.asked_at = now;
         let force = opening.uncommitted_since.is_some_and(|since| now >= since + FORCE_AFTER);
         self.out.push(Action::Open { attempt: opening.attempt, force });
         if force {
@@ -213,10 +216,6 @@ impl Machine {
             FaultClass::Uncommitted => (Duration::from_millis(300), Duration::from_secs(2)),
             FaultClass::Throttled | FaultClass::Transient => {
                 (Duration::from_millis(500), Duration::from_secs(15))
-            }
-            FaultClass::ClientInvalid => {
-                self.out.push(Action::Rediscover);
-                (Duration::from_secs(1), Duration::from_secs(15))
             }
             _ => (Duration::from_secs(1), Duration::from_secs(15)),
         };
@@ -318,6 +317,25 @@ impl Machine {
         }
     }
 
+    /// An open that is not answered is worth a word before its time-out.
+    pub(super) fn slow_open(&mut self, now: Now) {
+        let waited = match &self.link {
+            Link::Opening(opening) if opening.asked => now.saturating_sub(opening.asked_at),
+            _ => return,
+        };
+        if waited < SLOW_OPEN || now < self.say_at {
+            return;
+        }
+        self.say_at = now + Duration::from_secs(30);
+        let text = format!(
+            "{}: Snowflake has not answered the login or the open for {} s; check network rules, proxy and firewall",
+            self.rules.label,
+            waited.as_secs()
+        );
+        self.hold_all(&text);
+        self.say(Level::Warn, "slow-open", text);
+    }
+
     /// Rows in limbo go back to their queue when the channel does not open for long.
     pub(super) fn end_limbo(&mut self, now: Now) {
         match &self.link {
@@ -335,8 +353,11 @@ impl Machine {
     pub(super) fn opening_wake(&self) -> Option<Now> {
         let Link::Opening(opening) = &self.link else { return None };
         let limbo = self.uploads.values().any(|u| u.limbo).then(|| opening.since + LIMBO);
-        let next = (!opening.asked).then_some(opening.next_at);
-        limbo.into_iter().chain(next).min()
+        let next = match opening.asked {
+            false => opening.next_at,
+            true => (opening.asked_at + SLOW_OPEN).max(self.say_at),
+        };
+        limbo.into_iter().chain([next]).min()
     }
 
     /// No upload can go through this channel.
@@ -351,34 +372,6 @@ impl Machine {
             self.settle(id, Settled::Failed(reason.clone()));
         }
         self.link = Link::Refused { until: now + REFUSED, reason };
-    }
-
-    /// The committed token as a number, or why it cannot be one of this lineage.
-    pub(super) fn parse(&self, text: Option<&str>) -> Result<Option<Token>, String> {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let parsed = text.parse::<Token>();
-        if !self.rules.tracked {
-            return Ok(parsed.ok());
-        }
-        let advice =
-            "It belongs to another program or another source. Drop the channel, or use another Channel Group";
-        let token = parsed.map_err(|_| {
-            format!("{}: its committed offset token is not a decimal number. {advice}", self.rules.label)
-        })?;
-        let longest = self.uploads.values().map(|u| u.span.end.as_str().len()).max().unwrap_or(0);
-        if longest >= LONG_TOKEN && token.as_str().len() > longest + 2 {
-            return Err(format!(
-                "{}: its committed offset token {token} is larger than anything this shard can have produced. {advice}",
-                self.rules.label
-            ));
-        }
-        Ok(Some(token))
-    }
-
-    /// `base` doubled `tries` times, at most `cap`, with jitter down to a half.
-    pub(super) fn backoff(&mut self, tries: u32, base: Duration, cap: Duration) -> Duration {
-        let full = base.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(cap);
-        full.mul_f64(self.rng.random_range(0.5..1.0))
     }
 }
 

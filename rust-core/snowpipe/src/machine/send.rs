@@ -175,11 +175,7 @@ impl Machine {
                 self.out.push(Action::Split { body });
             }
             FaultClass::Stale => self.recover(Reason::Stale(detail), now),
-            FaultClass::ChannelInvalid | FaultClass::Uncommitted => {
-                self.recover(Reason::Broken(detail), now);
-            }
-            FaultClass::ClientInvalid => {
-                self.out.push(Action::Rediscover);
+            FaultClass::ChannelInvalid | FaultClass::Uncommitted | FaultClass::ClientInvalid => {
                 self.recover(Reason::Broken(detail), now);
             }
             FaultClass::Rejected => self.rejected(detail, now),

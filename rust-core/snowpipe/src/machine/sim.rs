@@ -8,15 +8,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::sim_service::{Service, fault};
+use super::sim_service::{FlowFile, Service, fault, flow_files};
 use super::*;
 use crate::config::GapStrategy;
-
-#[derive(Clone, Debug)]
-struct FlowFile {
-    rows: Vec<u64>,
-    previous: u64,
-}
 
 enum Call {
     Open { attempt: u64, force: bool },
@@ -188,8 +182,7 @@ impl World {
             | Action::Covered { .. }
             | Action::Hold { .. }
             | Action::Say { .. }
-            | Action::Split { .. }
-            | Action::Rediscover => {}
+            | Action::Split { .. } => {}
         }
     }
 
@@ -321,19 +314,6 @@ fn seal_now(node: &mut Node) -> Body {
         Body { id, first: token(rows[0]), last: token(*rows.last().unwrap()), before: token(0), raw: 1000 };
     node.bodies.insert(id, rows);
     body
-}
-
-/// Cuts rows into FlowFiles, each knowing the row before it.
-fn flow_files(rows: &[u64], mut previous: u64, rng: &mut StdRng) -> Vec<FlowFile> {
-    let mut rest = rows;
-    let mut cut = Vec::new();
-    while !rest.is_empty() {
-        let (head, tail) = rest.split_at(rng.random_range(1..=rest.len().min(9)));
-        cut.push(FlowFile { rows: head.to_vec(), previous });
-        previous = *head.last().unwrap();
-        rest = tail;
-    }
-    cut
 }
 
 fn run(seed: u64) -> Result<(), String> {

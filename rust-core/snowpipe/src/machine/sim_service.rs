@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+use rand::Rng;
+use rand::rngs::StdRng;
+
 use super::*;
 
 /// The service's side of one channel, after the public documentation and what live tests of others report.
@@ -67,4 +70,23 @@ impl Service {
 
 pub(super) fn fault(class: FaultClass) -> Fault {
     Fault { class, detail: format!("{class:?}"), retry_after: None }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct FlowFile {
+    pub(super) rows: Vec<u64>,
+    pub(super) previous: u64,
+}
+
+/// Cuts rows into FlowFiles, each knowing the row before it.
+pub(super) fn flow_files(rows: &[u64], mut previous: u64, rng: &mut StdRng) -> Vec<FlowFile> {
+    let mut rest = rows;
+    let mut cut = Vec::new();
+    while !rest.is_empty() {
+        let (head, tail) = rest.split_at(rng.random_range(1..=rest.len().min(9)));
+        cut.push(FlowFile { rows: head.to_vec(), previous });
+        previous = *head.last().unwrap();
+        rest = tail;
+    }
+    cut
 }

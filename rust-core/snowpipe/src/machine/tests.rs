@@ -1,134 +1,8 @@
 //! Single steps of the channel, each with the case it protects against.
 
+use super::test_bench::{Bench, fault, status, token};
 use super::*;
 use crate::config::GapStrategy;
-
-/// A machine with a clock and the last actions.
-struct Bench {
-    machine: Machine,
-    now: Now,
-    actions: Vec<Action>,
-}
-
-fn rules(tracked: bool, gap_strategy: GapStrategy) -> Rules {
-    Rules {
-        label: "channel c".into(),
-        tracked,
-        insert_timeout: Duration::from_secs(30),
-        tracking_timeout: Duration::from_secs(90),
-        gap_strategy,
-        gap_timeout: Duration::from_secs(300),
-        request_interval: Duration::from_millis(100),
-        byte_rate: 20_000_000,
-    }
-}
-
-fn token(n: u64) -> Token {
-    n.to_string().parse().unwrap()
-}
-
-fn span(start: u64, end: u64, previous: Option<u64>) -> Span {
-    Span { start: token(start), end: token(end), previous: previous.map(token), size: 10 }
-}
-
-fn status(committed: Option<u64>, row_errors: u64) -> ChannelStatus {
-    let committed = committed.map(|n| n.to_string());
-    ChannelStatus { code: Some("SUCCESS".into()), committed, row_errors, ..ChannelStatus::default() }
-}
-
-fn fault(class: FaultClass) -> Fault {
-    Fault { class, detail: format!("{class:?}"), retry_after: None }
-}
-
-impl Bench {
-    fn new(tracked: bool, gap_strategy: GapStrategy) -> Self {
-        let machine = Machine::new(rules(tracked, gap_strategy), 7);
-        Self { machine, now: Duration::from_secs(1), actions: Vec::new() }
-    }
-
-    /// An open channel whose committed token is `committed`, kept open by an upload far ahead.
-    fn open(committed: Option<u64>) -> Self {
-        let mut bench = Bench::new(true, GapStrategy::Wait);
-        bench.begin(999, 1_000_000, 1_000_001, Some(999_999));
-        bench.answer_open(Ok(status(committed, 0)));
-        bench
-    }
-
-    fn event(&mut self, event: Event) -> &[Action] {
-        self.actions = self.machine.on_event(event, self.now);
-        &self.actions
-    }
-
-    fn later(&mut self, seconds: u64) -> &[Action] {
-        self.now += Duration::from_secs(seconds);
-        self.event(Event::Tick)
-    }
-
-    fn begin(&mut self, upload: Id, start: u64, end: u64, previous: Option<u64>) -> &[Action] {
-        self.event(Event::Begin { upload, span: span(start, end, previous) })
-    }
-
-    fn answer_open(&mut self, answer: Result<ChannelStatus, Fault>) -> &[Action] {
-        let asked = |actions: &[Action]| {
-            actions.iter().find_map(|action| match action {
-                Action::Open { attempt, .. } => Some(*attempt),
-                _ => None,
-            })
-        };
-        let mut attempt = asked(&self.actions);
-        for _ in 0..200 {
-            if attempt.is_some() {
-                break;
-            }
-            attempt = asked(self.later(1));
-        }
-        let answer = answer.map(|status| Opened { continuation: "0_1".into(), status });
-        self.event(Event::Opened { attempt: attempt.unwrap(), answer })
-    }
-
-    /// Takes the upload from its memory to its rows in one body, which is sent and acknowledged.
-    fn send(&mut self, upload: Id, start: u64, end: u64, body: BodyId) {
-        self.write(upload, start, end, body);
-        let (asked, attempt) = self.append_asked().unwrap();
-        self.event(Event::Appended { body: asked, attempt, answer: Ok(format!("0_{}", body + 100)) });
-    }
-
-    fn write(&mut self, upload: Id, start: u64, end: u64, body: BodyId) {
-        self.event(Event::Memory { upload });
-        assert!(self.has(|a| matches!(a, Action::Grant { .. })), "{:?}", self.actions);
-        self.event(Event::Finished { upload, rows: 1, open: true, refused_rows: 0 });
-        if !self.has(|a| *a == Action::Seal) {
-            self.later(1);
-        }
-        assert!(self.has(|a| *a == Action::Seal), "{:?}", self.actions);
-        let body = Body { id: body, first: token(start), last: token(end), before: token(0), raw: 10 };
-        self.event(Event::Cut { body });
-    }
-
-    fn append_asked(&self) -> Option<(BodyId, u32)> {
-        self.actions.iter().find_map(|action| match action {
-            Action::Append { body, attempt, .. } => Some((*body, *attempt)),
-            _ => None,
-        })
-    }
-
-    fn status(&mut self, status: ChannelStatus) -> &[Action] {
-        self.now += Duration::from_secs(1);
-        let asked = self.now;
-        self.event(Event::Status { asked, answer: Answer::Known(status) })
-    }
-
-    fn has(&self, test: impl Fn(&Action) -> bool) -> bool {
-        self.actions.iter().any(test)
-    }
-
-    fn outcome(&self, id: Id) -> Option<&Settled> {
-        self.actions.iter().find_map(|action| match action {
-            Action::Settle { upload, outcome } if *upload == id => Some(outcome),
-            _ => None,
-        })
-    }
-}
 
 const SKIPPED: Settled = Settled::Committed { skipped_whole: true };
 const COMMITTED: Settled = Settled::Committed { skipped_whole: false };
@@ -370,4 +244,35 @@ fn memory_goes_to_the_head_of_the_queue() {
     bench.begin(2, 11, 20, Some(10));
     assert!(bench.has(|a| matches!(a, Action::CancelMemory { upload: 1 })));
     assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })));
+}
+
+#[test]
+fn a_status_asked_before_the_open_proves_nothing() {
+    let mut bench = Bench::open(Some(10));
+    let before = bench.now;
+    bench.now += Duration::from_secs(1);
+    let asked = bench.now;
+    bench.event(Event::Status { asked, answer: Answer::Missing });
+    bench.begin(1, 11, 20, Some(10));
+    bench.now += Duration::from_secs(1);
+    bench.answer_open(Ok(status(None, 0)));
+    bench.send(1, 11, 20, 1);
+    bench.event(Event::Status { asked: before, answer: Answer::Known(status(Some(20), 0)) });
+    assert_eq!(bench.outcome(1), None);
+}
+
+#[test]
+fn an_upload_abandoned_after_its_last_row_is_not_sent_twice() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.send(1, 11, 20, 1);
+    bench.begin(2, 21, 30, Some(20));
+    bench.event(Event::Memory { upload: 2 });
+    bench.event(Event::Finished { upload: 2, rows: 1, open: true, refused_rows: 0 });
+    bench.event(Event::Abandon { upload: 2 });
+    bench.begin(3, 31, 40, Some(30));
+    bench.event(Event::Memory { upload: 3 });
+    bench.event(Event::Finished { upload: 3, rows: 0, open: false, refused_rows: 0 });
+    bench.begin(4, 21, 30, Some(20));
+    assert!(bench.has(|a| matches!(a, Action::Covered { upload: 4 })), "{:?}", bench.actions);
 }

@@ -231,8 +231,6 @@ pub(crate) enum Action {
     },
     /// Start or stop reporting the channel's status.
     Watch(bool),
-    /// The host is void: find the new one, once for all channels.
-    Rediscover,
     Say {
         level: Level,
         key: String,

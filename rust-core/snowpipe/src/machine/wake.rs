@@ -17,6 +17,7 @@ impl Machine {
     /// Time-outs that are due.
     pub(super) fn timers(&mut self, now: Now) {
         self.end_limbo(now);
+        self.slow_open(now);
         let Some(since) = self.uncommitted_since().filter(|_| self.link.is_open()) else { return };
         let waited = now.saturating_sub(since);
         let key = waited.as_secs();
