@@ -192,8 +192,25 @@ async fn a_moved_pipe_and_an_expired_token_are_overcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_rows_fail_their_upload_and_the_next_goes_on() {
+async fn refused_rows_fail_their_upload_and_the_next_waits_for_them() {
     let world = World::start().await;
+    assert_eq!(world.publish(1, 10, 0).await.state, State::Committed);
+    world.snowflake().faults().add(Fault::once(Route::Append, Fault::refuse(400, "INVALID_ROWS")));
+    let failed = world.publish(11, 20, 10).await;
+    assert_eq!(failed.state, State::Failed, "{failed:?}");
+    let next = world.begin(&world.sink, 21, 30, 20);
+    let waiting = world.sink.advance(next, Duration::from_millis(500)).await.unwrap();
+    assert_eq!(waiting.state, State::Waiting, "{waiting:?}");
+    assert_eq!(world.publish(11, 20, 10).await.state, State::Committed);
+    world.sink.abandon(next);
+    assert_eq!(world.publish(21, 30, 20).await.state, State::Committed);
+    assert_eq!(world.rows().await, (1..=30).collect::<Vec<_>>());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_gaps_published_the_next_goes_on_and_refused_rows_are_not_skipped() {
+    let world = World::with(Duration::from_millis(100), &[("Gap Strategy", "PUBLISH")]).await;
     assert_eq!(world.publish(1, 10, 0).await.state, State::Committed);
     world.snowflake().faults().add(Fault::once(Route::Append, Fault::refuse(400, "INVALID_ROWS")));
     let failed = world.publish(11, 20, 10).await;

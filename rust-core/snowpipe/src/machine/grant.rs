@@ -324,9 +324,12 @@ impl Machine {
         self.recover(super::open::Reason::Abandoned, now);
     }
 
-    /// Gives an upload up. Its successors go on; should it come back after them, it is not skipped.
+    /// Gives an upload up. While gaps are waited for, its successors are held until it comes back: what knows that its rows
+    /// are missing does not outlive this process, and a token that passed them would later say that they are stored.
+    /// Otherwise they go on, and should it come back after them, it is not skipped.
     pub(super) fn fail(&mut self, id: Id, reason: String) {
-        if let Some(upload) = self.uploads.get(&id).filter(|_| self.rules.tracked) {
+        let passable = self.rules.tracked && self.rules.gap_strategy != GapStrategy::Wait;
+        if let Some(upload) = self.uploads.get(&id).filter(|_| passable) {
             let zero = Token::zero();
             let before = upload.span.previous.as_ref().unwrap_or(&upload.span.start);
             let after = self.committed.as_ref().unwrap_or(&zero).max(before).clone();
