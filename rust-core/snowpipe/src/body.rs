@@ -8,8 +8,8 @@ use crate::machine::{Body, BodyId, Id, Token};
 
 /// Compressed bytes of a body; Snowflake's limit is 4 MB.
 const COMPRESSED_LIMIT: usize = 3_800_000;
-/// Uncompressed bytes of a body.
-const RAW_LIMIT: u64 = 16 << 20;
+/// Uncompressed bytes of a body: three of them a second are what a channel may take (20 MB/s).
+const RAW_LIMIT: u64 = 6 << 20;
 /// Largest row looked at; also bounds the memory for a row that comes in pieces.
 const ROW_LIMIT: usize = 16 << 20;
 /// Rows go to the compressor in pieces of about this size.

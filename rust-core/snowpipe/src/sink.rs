@@ -1,6 +1,6 @@
 //! The sink: hands uploads to channels and reports on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,6 +29,8 @@ use crate::verify::{Finding, verify};
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Documented limit of a channel, uncompressed bytes a second.
 const BYTE_RATE: u64 = 20_000_000;
+/// Ended uploads that are remembered.
+const ENDED: usize = 2_000;
 /// Longest time `write` blocks.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,6 +41,8 @@ pub struct Sink {
     channels: Mutex<HashMap<(PipePath, String), Arc<Known>>>,
     pollers: Mutex<HashMap<PipePath, Arc<Poller>>>,
     uploads: Mutex<HashMap<Id, Upload>>,
+    /// Uploads whose end was told, oldest first.
+    ended: Mutex<VecDeque<Id>>,
     next: AtomicU64,
     /// Offset token of the next upload where the source has none.
     number: AtomicU64,
@@ -73,6 +77,7 @@ impl Sink {
             channels: Mutex::default(),
             pollers: Mutex::default(),
             uploads: Mutex::default(),
+            ended: Mutex::default(),
             next: AtomicU64::new(1),
             number: AtomicU64::new(number),
         }
@@ -191,8 +196,8 @@ impl Sink {
         format!("https://{host}{}", transit_path(&channel.pipe, &channel.name))
     }
 
-    /// State of an upload; waits up to `wait` while it is `Waiting` or `InFlight`. After a final state the upload is
-    /// forgotten.
+    /// State of an upload; waits up to `wait` while it is `Waiting` or `InFlight`. A final state may be asked for again
+    /// for a while, until some thousand others have ended.
     ///
     /// # Errors
     /// When the upload is not known.
@@ -200,9 +205,22 @@ impl Sink {
         let known = self.upload(upload)?;
         let progress = known.cell.advance(wait).await;
         if progress.state.is_final() {
-            lock(&self.uploads).remove(&upload);
+            self.remember_end(upload);
         }
         Ok(progress)
+    }
+
+    fn remember_end(&self, upload: Id) {
+        let mut ended = lock(&self.ended);
+        if ended.iter().rev().any(|known| *known == upload) {
+            return;
+        }
+        ended.push_back(upload);
+        if ended.len() > ENDED
+            && let Some(oldest) = ended.pop_front()
+        {
+            lock(&self.uploads).remove(&oldest);
+        }
     }
 
     /// Takes a piece of the FlowFile's content, cut anywhere. Runs on the caller's thread; blocks while the channel

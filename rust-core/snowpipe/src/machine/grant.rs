@@ -238,7 +238,7 @@ impl Machine {
         };
         let message = format!(
             "{}: held back for {} s because the rows before it, up to {previous}, are not published; the channel stands at \
-             {tail}. Their FlowFile is in a queue here (penalised?) or on another node.{fresh}",
+             {tail}. Their FlowFile is in a queue here (penalised, or failed and to be routed back) or on another node.{fresh}",
             self.rules.label,
             waited.as_secs()
         );

@@ -109,6 +109,8 @@ pub(crate) struct Machine {
     struck: Option<Token>,
     blame: Option<open::Blame>,
     next_send: Now,
+    /// When bodies left lately, and their uncompressed bytes.
+    recent: VecDeque<(Now, u64)>,
     last_progress: Now,
     regressions: u32,
     /// When a lasting trouble (a gap, a stall) is said next.
@@ -144,6 +146,7 @@ impl Machine {
             struck: None,
             blame: None,
             next_send: Duration::ZERO,
+            recent: VecDeque::new(),
             last_progress: Duration::ZERO,
             regressions: 0,
             say_at: Duration::ZERO,

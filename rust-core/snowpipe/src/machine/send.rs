@@ -7,6 +7,10 @@ use super::types::{Action, Body, BodyId, Fault, FaultClass, Id, Now, Settled};
 use super::{Acked, Machine, Phase};
 use crate::messages::Level;
 
+/// Bytes are counted over this time: a second, and something for the jitter of the network.
+const RATE_WINDOW: Duration = Duration::from_millis(1050);
+/// Bodies that can be within that time at the pace of requests.
+const RECENT: usize = 16;
 /// A gateway may say "not found" for a moment.
 const NOT_FOUND_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -94,10 +98,13 @@ impl Machine {
         if !self.link.is_open() || self.link.is_stale() {
             return;
         }
-        if self.sending.is_none() && now >= self.next_send {
+        if self.sending.is_none() && now >= self.may_send() {
             if let Some(body) = self.bodies.pop_front() {
-                let pace = Duration::from_secs_f64(body.raw as f64 / self.rules.byte_rate as f64);
-                self.next_send = now + pace.max(self.rules.request_interval);
+                self.next_send = now + self.rules.request_interval;
+                self.recent.push_back((now, body.raw));
+                if self.recent.len() > RECENT {
+                    self.recent.pop_front();
+                }
                 self.sending = Some(Sending {
                     body,
                     attempt: 0,
@@ -225,6 +232,18 @@ impl Machine {
         }
     }
 
+    /// When the next body may leave: requests keep their distance, and what left within a second keeps to the rate.
+    fn may_send(&self) -> Now {
+        let mut room = self.rules.byte_rate.saturating_sub(self.bodies.front().map_or(0, |body| body.raw));
+        for (at, raw) in self.recent.iter().rev() {
+            if *raw > room {
+                return self.next_send.max(*at + RATE_WINDOW);
+            }
+            room -= raw;
+        }
+        self.next_send
+    }
+
     /// When sending wants to be looked at again.
     pub(super) fn sending_wake(&self) -> Option<Now> {
         if !self.link.is_open() {
@@ -234,7 +253,7 @@ impl Machine {
             Some(sending) if sending.asked || sending.splitting => None,
             Some(sending) => Some(sending.next_at),
             None if self.bodies.is_empty() && (self.open_finished == 0 || self.seal_asked) => None,
-            None => Some(self.next_send),
+            None => Some(self.may_send()),
         }
     }
 }
