@@ -198,13 +198,13 @@ impl Api {
         loop {
             let session = self.session(ready).await?;
             let url = format!("{}v2/streaming/{path}?{query}", session.base);
-            let response = request(&ready.client, url)
+            let mut request = request(&ready.client, url)
                 .bearer_auth(session.token.expose_secret())
-                .header("X-Snowflake-Authorization-Token-Type", "OAUTH")
-                .header("Accept", "application/json")
-                .send()
-                .await
-                .map_err(|error| transport(&session, &error))?;
+                .header("Accept", "application/json");
+            if let Some(token_type) = session.token_type {
+                request = request.header("X-Snowflake-Authorization-Token-Type", token_type);
+            }
+            let response = request.send().await.map_err(|error| transport(&session, &error))?;
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED && !renewed {
                 renewed = true;

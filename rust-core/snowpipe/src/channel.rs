@@ -9,10 +9,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::api::Append;
-use crate::body::{Assembler, Job, Sealed};
+use crate::body::{Assembler, Counts, Job, Sealed};
 use crate::budget::Held;
 use crate::cell::Cell;
 use crate::error::SinkError;
+use crate::inflate::Inflate;
 use crate::machine::{Body, BodyId, Event, Id};
 use crate::names::PipePath;
 use crate::progress::State;
@@ -31,15 +32,21 @@ pub(crate) struct Channel {
     level: i32,
 }
 
-#[derive(Debug)]
 struct Writer {
     assembler: Assembler,
+    inflate: Inflate,
     bodies: HashMap<BodyId, Stored>,
     /// Memory of the upload being written.
     held: Option<Held>,
     /// Memory of finished uploads in the open body.
     open: Vec<Held>,
     closed: bool,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("assembler", &self.assembler).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -60,6 +67,7 @@ impl Channel {
     ) -> Result<Self, String> {
         let writer = Writer {
             assembler: Assembler::new(level, pointer)?,
+            inflate: Inflate::default(),
             bodies: HashMap::new(),
             held: None,
             open: Vec::new(),
@@ -77,6 +85,7 @@ impl Channel {
     pub(crate) fn start(&self, job: Job, held: Option<Held>) {
         let mut writer = self.lock();
         writer.assembler.start(job);
+        writer.inflate = Inflate::default();
         writer.held = held;
     }
 
@@ -87,16 +96,11 @@ impl Channel {
         if writer.assembler.upload() != Some(upload) {
             return Ok(());
         }
-        match writer.assembler.write(bytes) {
-            Ok(sealed) => {
-                self.store(&mut writer, sealed);
-                Ok(())
-            }
-            Err(reason) => {
-                self.spoil(&mut writer, upload, reason);
-                Ok(())
-            }
+        match writer.take(bytes) {
+            Ok(sealed) => self.store(&mut writer, sealed),
+            Err(reason) => self.spoil(&mut writer, upload, reason),
         }
+        Ok(())
     }
 
     fn wait_for_room(&self, upload: Id, patience: Duration) -> Result<MutexGuard<'_, Writer>, SinkError> {
@@ -125,7 +129,7 @@ impl Channel {
             cell.set(State::InFlight);
             return;
         }
-        match writer.assembler.finish() {
+        match writer.end() {
             Ok((counts, open, sealed)) => {
                 self.store(&mut writer, sealed);
                 let size = writer.assembler.open_bytes() + (128 << 10);
@@ -223,6 +227,30 @@ impl Channel {
 }
 
 impl Writer {
+    /// Decodes content and takes its rows; returns bodies that became full.
+    fn take(&mut self, bytes: &[u8]) -> Result<Vec<Sealed>, String> {
+        let Writer { assembler, inflate, .. } = self;
+        let mut sealed = Vec::new();
+        inflate.write(bytes, &mut |rows| {
+            sealed.extend(assembler.write(rows)?);
+            Ok(())
+        })?;
+        Ok(sealed)
+    }
+
+    /// Ends the content of the current upload.
+    fn end(&mut self) -> Result<(Counts, bool, Vec<Sealed>), String> {
+        let Writer { assembler, inflate, .. } = self;
+        let mut sealed = Vec::new();
+        inflate.finish(&mut |rows| {
+            sealed.extend(assembler.write(rows)?);
+            Ok(())
+        })?;
+        let (counts, open, more) = assembler.finish()?;
+        sealed.extend(more);
+        Ok((counts, open, sealed))
+    }
+
     /// Stores the bytes of a closed body, with the memory they take.
     fn keep(&mut self, sealed: Sealed) -> Body {
         let mut held = std::mem::take(&mut self.open);

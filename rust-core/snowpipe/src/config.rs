@@ -16,6 +16,17 @@ use crate::request::Destination;
 pub enum Authentication {
     /// A user of type SERVICE with an RSA key pair.
     KeyPair(KeyPair),
+    /// The service account of the Openflow runtime that this runs in.
+    Managed(Managed),
+}
+
+/// Identity of [`Authentication::Managed`].
+#[derive(Debug, Clone)]
+pub struct Managed {
+    /// Host of the account.
+    pub host: String,
+    /// Folder with the files `serviceaccount/token` and `session/token`, which the runtime rotates.
+    pub folder: PathBuf,
 }
 
 /// Identity of [`Authentication::KeyPair`].
@@ -117,6 +128,11 @@ const GAP_TIMEOUT: Duration = Duration::from_secs(300);
 const COMPRESSION_LEVEL: i32 = 3;
 const MEMORY_BUDGET: usize = 64 << 20;
 
+/// Environment variable and folder of an Openflow runtime, as Snowflake's own components read them
+/// (<https://github.com/snowflakedb/snowflake-openflow-components>).
+const RUNTIME_HOST: &str = "SNOWFLAKE_HOST";
+const RUNTIME_FOLDER: &str = "/snowflake";
+
 impl SinkConfig {
     /// Reads the properties of the processor by their names; an absent and an empty value are the same.
     ///
@@ -178,7 +194,20 @@ fn authentication(p: &Properties) -> Result<Authentication, ConfigError> {
             private_key: SecretString::from(p.required("Private Key")?.to_owned()),
             password: p.raw("Private Key Password").map(|text| SecretString::from(text.to_owned())),
         })),
-        other => Err(ConfigError::new(NAME, format!("\"{other}\" is not supported, use KEY_PAIR"))),
+        "SNOWFLAKE_MANAGED" => {
+            let host = std::env::var(RUNTIME_HOST).unwrap_or_default();
+            if host.is_empty() && p.text("Snowflake Endpoint Override URL").is_none() {
+                let reason = format!(
+                    "SNOWFLAKE_MANAGED works inside an Openflow runtime only, which sets {RUNTIME_HOST}; use KEY_PAIR"
+                );
+                return Err(ConfigError::new(NAME, reason));
+            }
+            Ok(Authentication::Managed(Managed { host, folder: PathBuf::from(RUNTIME_FOLDER) }))
+        }
+        other => {
+            let reason = format!("\"{other}\" is not one of KEY_PAIR, SNOWFLAKE_MANAGED");
+            Err(ConfigError::new(NAME, reason))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod config;
 mod core;
 mod error;
 mod fault;
+mod inflate;
 mod login;
 mod machine;
 mod messages;
@@ -27,7 +28,8 @@ mod sink;
 mod verify;
 
 pub use config::{
-    Authentication, ConnectionStrategy, DestinationType, GapStrategy, KeyPair, Resolution, SinkConfig,
+    Authentication, ConnectionStrategy, DestinationType, GapStrategy, KeyPair, Managed, Resolution,
+    SinkConfig,
 };
 pub use error::{ConfigError, SinkError};
 pub use messages::{Level, Message};

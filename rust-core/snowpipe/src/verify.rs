@@ -64,7 +64,7 @@ pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
             return findings;
         }
     };
-    let text = format!("host {}, key fingerprint {}", login.control_host(), login.fingerprint());
+    let text = format!("host {}, {}", login.control_host(), login.identity());
     findings.push(finding(ACCOUNT, Verdict::Successful, text));
     match login.session().await {
         Ok(session) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use local_cloud::snowflake::{Fault, Route, Trouble};
-use snowpipe::{Sink, SinkConfig, State, Verdict};
+use snowpipe::{Authentication, Sink, SinkConfig, State, Verdict};
 use support::{World, content, drive, reach, sink};
 
 async fn first_message(world: &World, changes: &[(&str, &str)]) -> String {
@@ -104,5 +104,36 @@ async fn a_service_that_never_answers_is_named_within_fifteen_seconds() {
     let text = first_message(&world, &[]).await;
     assert!(text.contains("not answered"), "{text}");
     world.snowflake().faults().clear();
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_managed_runtime_needs_no_key() {
+    let world = World::with_tokens(&["runtime-token"]).await;
+    let folder = world.cloud.ca_file().with_file_name("snowflake-runtime");
+    std::fs::create_dir_all(folder.join("serviceaccount")).unwrap();
+    std::fs::write(folder.join("serviceaccount/token"), "runtime-token\n").unwrap();
+    let changes = [("Authentication Strategy", "SNOWFLAKE_MANAGED"), ("Private Key", ""), ("Account", "")];
+    let mut config = SinkConfig::from_properties(&world.properties(&changes)).unwrap();
+    let Authentication::Managed(runtime) = &mut config.authentication else { unreachable!() };
+    runtime.folder = folder;
+    let sink = Arc::new(Sink::start(config, &tokio::runtime::Handle::current()));
+    let upload = world.begin(&sink, 1, 10, 0);
+    assert_eq!(drive(&sink, upload, content(1, 10)).await.state, State::Committed, "{:?}", sink.messages());
+    sink.close(Duration::from_secs(5)).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_flow_files_are_published_as_their_rows() {
+    let world = World::start().await;
+    let upload = world.begin(&world.sink, 1, 100, 0);
+    let data = zstd::encode_all(content(1, 100).as_slice(), 3).unwrap();
+    assert_eq!(drive(&world.sink, upload, data).await.rows_sent, 100);
+    let upload = world.begin(&world.sink, 51, 150, 50);
+    let damaged = zstd::encode_all(content(51, 150).as_slice(), 3).unwrap();
+    let ended = drive(&world.sink, upload, damaged[..damaged.len() / 2].to_vec()).await;
+    assert_eq!(ended.state, State::Failed, "{ended:?}");
+    assert_eq!(world.rows().await, (1..=100).collect::<Vec<_>>());
     world.stop().await;
 }

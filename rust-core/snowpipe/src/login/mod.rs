@@ -7,6 +7,7 @@
 mod account;
 mod answer;
 mod client;
+mod identity;
 mod jwt;
 mod key;
 mod session;

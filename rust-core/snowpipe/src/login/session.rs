@@ -7,11 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::account::Account;
-use super::jwt::{self, Subject};
-use super::key::SigningKey;
-use super::{answer, client};
-use crate::config::{Authentication, KeyPair, SinkConfig};
+use super::identity::{Identity, LoginToken};
+use super::{answer, client, jwt};
+use crate::config::{Authentication, SinkConfig};
 use crate::error::ConfigError;
 use crate::machine::{Fault, FaultClass};
 
@@ -31,6 +29,9 @@ pub(crate) struct Session {
     pub(crate) base: Url,
     /// Bearer token.
     pub(crate) token: SecretString,
+    /// Its kind, for the header of that name.
+    pub(crate) token_type: Option<&'static str>,
+    generation: u64,
 }
 
 /// Obtains and keeps a [`Session`].
@@ -40,8 +41,7 @@ pub(crate) struct Login {
     control: Url,
     /// Whether the control host is an override, whose port the ingest host shares.
     overridden: bool,
-    subject: Subject,
-    key: SigningKey,
+    identity: Identity,
     state: Mutex<State>,
 }
 
@@ -52,12 +52,8 @@ struct State {
     login_token: Option<(SecretString, u64)>,
     ingest_host: Option<String>,
     scoped: Option<(SecretString, u64)>,
-}
-
-impl State {
-    fn is_current(&self, session: &Session) -> bool {
-        self.scoped.as_ref().is_some_and(|(token, _)| token.expose_secret() == session.token.expose_secret())
-    }
+    /// Counts what was forgotten on complaint, so that many complaints about one session count once.
+    generation: u64,
 }
 
 impl Login {
@@ -66,19 +62,19 @@ impl Login {
     /// # Errors
     /// Names the property (account or key) that cannot be used.
     pub(crate) fn new(config: &SinkConfig, client: Client) -> Result<Self, ConfigError> {
-        let Authentication::KeyPair(identity) = &config.authentication;
-        let key = SigningKey::load(&identity.private_key, identity.password.as_ref())
-            .map_err(|reason| ConfigError::new("Private Key", reason))?;
-        let account = account(config, identity)?;
+        let (identity, host) = match &config.authentication {
+            Authentication::KeyPair(identity) => Identity::key_pair(identity, config.connection)?,
+            Authentication::Managed(runtime) => {
+                (Identity::Managed { folder: runtime.folder.clone() }, runtime.host.clone())
+            }
+        };
         let control = match &config.endpoint_override {
             Some(url) => url.clone(),
-            None => Url::parse(&format!("https://{}", account.host))
-                .map_err(|error| ConfigError::new("Account", format!("\"{}\": {error}", identity.account)))?,
+            None => Url::parse(&format!("https://{host}"))
+                .map_err(|error| ConfigError::new("Account", format!("host \"{host}\": {error}")))?,
         };
-        let subject =
-            Subject { account: account.claim, user: identity.user.clone(), role: identity.role.clone() };
         let overridden = config.endpoint_override.is_some();
-        Ok(Self { client, control, overridden, subject, key, state: Mutex::default() })
+        Ok(Self { client, control, overridden, identity, state: Mutex::default() })
     }
 
     /// Host that the account answers on, for messages.
@@ -86,9 +82,9 @@ impl Login {
         self.control.host_str().unwrap_or_default()
     }
 
-    /// Fingerprint of the key, as `DESCRIBE USER` shows it.
-    pub(crate) fn fingerprint(&self) -> &str {
-        &self.key.fingerprint
+    /// Identity in a few words, for verification.
+    pub(crate) fn identity(&self) -> String {
+        self.identity.label()
     }
 
     /// The session to use for a call now; asks the service only for what is missing or about to expire.
@@ -101,17 +97,27 @@ impl Login {
             Some(host) => host.clone(),
             None => self.find_host(&mut state).await?,
         };
-        let token = match &state.scoped {
-            Some((token, until)) if self.now(&state) < *until => token.clone(),
-            _ => self.exchange(&mut state, &host).await?,
+        let base = self.ingest_base(&host)?;
+        let (token, token_type) = match &self.identity {
+            // A token of the runtime is valid everywhere.
+            Identity::Managed { .. } => (self.login_token(&mut state)?, None),
+            Identity::KeyPair { .. } => {
+                let kept = state.scoped.as_ref().filter(|(_, until)| self.now(&state) < *until);
+                let token = match kept {
+                    Some((token, _)) => token.clone(),
+                    None => self.exchange(&mut state, &host).await?,
+                };
+                (token, Some("OAUTH"))
+            }
         };
-        Ok(Session { base: self.ingest_base(&host)?, token })
+        Ok(Session { base, token, token_type, generation: state.generation })
     }
 
     /// Forgets the token of a call that was answered 401, unless it was renewed meanwhile.
     pub(crate) async fn refused(&self, session: &Session) {
         let mut state = self.state.lock().await;
-        if state.is_current(session) {
+        if state.generation == session.generation {
+            state.generation += 1;
             state.scoped = None;
             state.login_token = None;
         }
@@ -121,7 +127,8 @@ impl Login {
     /// channels are hit, the host is looked up once.
     pub(crate) async fn moved(&self, session: &Session) {
         let mut state = self.state.lock().await;
-        if state.is_current(session) {
+        if state.generation == session.generation {
+            state.generation += 1;
             state.ingest_host = None;
             state.scoped = None;
         }
@@ -164,13 +171,12 @@ impl Login {
         let mut corrected = false;
         loop {
             let token = self.login_token(state)?;
-            let response = request(token.expose_secret())
-                .header("Accept", "application/json")
-                .header("X-Snowflake-Authorization-Token-Type", "KEYPAIR_JWT")
-                .timeout(CALL_TIMEOUT)
-                .send()
-                .await
-                .map_err(|error| self.transport(&error))?;
+            let mut request = request(token.expose_secret()).header("Accept", "application/json");
+            if let Some(token_type) = self.identity.token_type() {
+                request = request.header("X-Snowflake-Authorization-Token-Type", token_type);
+            }
+            let response =
+                request.timeout(CALL_TIMEOUT).send().await.map_err(|error| self.transport(&error))?;
             if response.status().is_success() {
                 return response.text().await.map_err(|error| self.transport(&error));
             }
@@ -193,13 +199,12 @@ impl Login {
         {
             return Ok(token.clone());
         }
-        let token = self.subject.sign(&self.key, now).map_err(|detail| Fault {
+        let LoginToken { token, until } = self.identity.token(now).map_err(|detail| Fault {
             class: FaultClass::Auth,
             detail,
             retry_after: None,
         })?;
-        let token = SecretString::from(token);
-        state.login_token = Some((token.clone(), now + jwt::LIFE_SECONDS - jwt::RENEW_BEFORE_SECONDS));
+        state.login_token = until.map(|until| (token.clone(), until));
         Ok(token)
     }
 
@@ -207,21 +212,12 @@ impl Login {
         let status = response.status();
         let body = response.text().await.unwrap_or_default();
         let host = self.control_host();
-        let (account, user) = (&self.subject.account, &self.subject.user);
-        let reason = reason(&body);
+        let answer = format!("HTTP {}{}", status.as_u16(), reason(&body));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            let role = self.subject.role.as_deref().map_or(String::new(), |role| format!(", role {role}"));
-            let clock = if offset.abs() > CLOCK_TOLERANCE_SECONDS {
-                format!(" This machine's clock is {} s off.", offset.abs())
-            } else {
-                String::new()
-            };
-            let detail = format!(
-                "Snowflake refused the login of user {user}{role} on account {account} at {host} (HTTP {}{reason}). Check \
-                 account, user and role, and that RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} is {}.{clock}",
-                status.as_u16(),
-                self.key.fingerprint
-            );
+            let mut detail = self.identity.refused(host, &answer);
+            if offset.abs() > CLOCK_TOLERANCE_SECONDS {
+                detail.push_str(&format!(" This machine's clock is {} s off.", offset.abs()));
+            }
             return Fault { class: FaultClass::Auth, detail, retry_after: None };
         }
         let class = match status {
@@ -230,8 +226,7 @@ impl Login {
             _ => FaultClass::Transient,
         };
         let detail = format!(
-            "Snowflake did not accept the login at {host} (HTTP {}{reason}); check the account identifier {account}",
-            status.as_u16()
+            "Snowflake did not accept the login at {host} ({answer}); check that the account identifier leads to this host"
         );
         Fault { class, detail, retry_after: None }
     }
@@ -261,15 +256,6 @@ impl Login {
         let local = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         local.saturating_add_signed(state.clock_offset)
     }
-}
-
-fn account(config: &SinkConfig, identity: &KeyPair) -> Result<Account, ConfigError> {
-    Account::parse(&identity.account, config.connection).ok_or_else(|| {
-        ConfigError::new(
-            "Account",
-            format!("\"{}\" is not an account identifier; use <organization>-<account>", identity.account),
-        )
-    })
 }
 
 /// `base` with its path replaced.

@@ -24,9 +24,20 @@ impl World {
         World::with(Duration::from_millis(100), &[]).await
     }
 
+    /// With tokens that need no exchange.
+    pub async fn with_tokens(tokens: &[&str]) -> World {
+        let mut options = Options::default();
+        options.snowflake.access_tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+        World::of(options, &[]).await
+    }
+
     pub async fn with(commit_delay: Duration, changes: &[(&str, &str)]) -> World {
         let mut options = Options::default();
         options.snowflake.commit_delay = commit_delay;
+        World::of(options, changes).await
+    }
+
+    async fn of(mut options: Options, changes: &[(&str, &str)]) -> World {
         options.snowflake.journal.body_bytes = 32 << 20;
         let cloud = LocalCloud::start(options).await.unwrap();
         let statements = "CREATE DATABASE DB; CREATE SCHEMA DB.SC; \
