@@ -52,8 +52,10 @@ impl Stage {
             "location": BUCKET,
             "region": "us-west-2",
             "bucket_name": BUCKET,
-            "path_prefix": format!("{}/", pipe.name),
-            "url_override": format!("https://{host}"),
+            // Clients number their files from zero.
+            "path_prefix": format!("{}/{}/", pipe.name, uuid::Uuid::new_v4()),
+            "storage_endpoint": host,
+            "url_override": null,
             "creds": {"AWS_KEY_ID": "local", "AWS_SECRET_KEY": "local", "AWS_TOKEN": "local"},
             "expiry_time_ms": chrono::Utc::now().timestamp_millis() + 3_600_000,
             "use_s3_regional_url": false,
@@ -77,12 +79,7 @@ impl Stage {
         let wrong = |what: &str| {
             ApiError::bad_request("ERR_FILE_FRAGMENT", format!("{what}: {}", fragment.file_path))
         };
-        let file = {
-            let files = lock(&self.files);
-            let found =
-                files.iter().find(|(path, _)| path.ends_with(fragment.file_path.trim_start_matches('/')));
-            found.map(|(_, file)| file.clone()).ok_or_else(|| wrong("no such file"))?
-        };
+        let file = lock(&self.files).get(fragment.path()).cloned().ok_or_else(|| wrong("no such file"))?;
         let begin = fragment.fragment_start_byte_offset;
         let bytes = file
             .get(begin..begin + fragment.fragment_length_bytes)
@@ -104,9 +101,10 @@ impl Stage {
     }
 
     fn forget(&self, fragments: &[Fragment]) {
-        lock(&self.files).retain(|path, _| {
-            !fragments.iter().any(|fragment| path.ends_with(fragment.file_path.trim_start_matches('/')))
-        });
+        let mut files = lock(&self.files);
+        for fragment in fragments {
+            files.remove(fragment.path());
+        }
     }
 }
 
@@ -124,12 +122,44 @@ struct Fragment {
     fragment_end_offset_token: Option<String>,
 }
 
+impl Fragment {
+    /// The path inside the bucket; some clients name the bucket as well.
+    fn path(&self) -> &str {
+        let path = self.file_path.trim_start_matches('/');
+        path.strip_prefix(BUCKET).map_or(path, |inside| inside.trim_start_matches('/'))
+    }
+}
+
+/// The data of a body in `aws-chunked` encoding: lines with the chunk's length, each followed by the chunk.
+fn unchunked(body: &[u8]) -> Option<Bytes> {
+    let mut data = Vec::with_capacity(body.len());
+    let mut rest = body;
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let line = std::str::from_utf8(&rest[..end]).ok()?;
+        let length = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+        if length == 0 {
+            return Some(data.into());
+        }
+        rest = &rest[end + 2..];
+        data.extend_from_slice(rest.get(..length)?);
+        rest = rest.get(length + 2..)?;
+    }
+}
+
 /// `PUT /local-stage/…`, as S3 takes an object.
 pub(super) async fn put(
     State(snowflake): State<Snowflake>,
     Segments(path): Segments<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let body = match encoding {
+        Some(encoding) if encoding.contains("aws-chunked") => unchunked(&body)
+            .ok_or_else(|| ApiError::bad_request("InvalidChunk", "The body is not aws-chunked."))?,
+        _ => body,
+    };
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
     let etag: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let mut files = lock(&snowflake.stage().files);

@@ -20,7 +20,7 @@ async fn a_staged_file_is_an_append() {
         .await
         .json();
     let stage = &info["rowset_stage_location"];
-    assert!(stage["url_override"].as_str().unwrap().starts_with("https://"), "{stage}");
+    assert_eq!(stage["storage_endpoint"], "localhost", "the host that was called, without a scheme");
     let key = STANDARD.decode(info["pipe_encryption_info"]["pipe_key"].as_str().unwrap()).unwrap();
     let key = EncryptingKey::ctr(UnboundCipherKey::new(&AES_256, &key).unwrap()).unwrap();
     let iv = [7_u8; 16];
@@ -29,10 +29,21 @@ async fn a_staged_file_is_an_append() {
     let path = format!("{}1.ndjson", stage["path_prefix"].as_str().unwrap());
     let length = file.len();
     let uri = format!("/{}/{path}?x-id=PutObject", stage["bucket_name"].as_str().unwrap());
-    assert_eq!(world.send(Method::PUT, &uri, &[], file).await.status, StatusCode::OK);
+    let half = length / 2;
+    let chunks = [
+        format!("{half:x}\r\n").as_bytes(),
+        &file[..half],
+        format!("\r\n{:x};chunk-signature=0\r\n", length - half).as_bytes(),
+        &file[half..],
+        b"\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+    ]
+    .concat();
+    let chunked = [("content-encoding", "aws-chunked")];
+    assert_eq!(world.send(Method::PUT, &uri, &chunked, "zz").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(world.send(Method::PUT, &uri, &chunked, chunks).await.status, StatusCode::OK);
     let token = world.open(T, "c").await.next();
     let fragment = json!([{
-        "file_path": path, "content_type": "application/x-ndjson", "iv_base64": STANDARD.encode(iv),
+        "file_path": format!("{}/{path}", stage["bucket_name"].as_str().unwrap()), "content_type": "application/x-ndjson", "iv_base64": STANDARD.encode(iv),
         "fragment_length_bytes": length, "fragment_start_byte_offset": 0, "fragment_row_count": 2,
         "fragment_start_offset_token": "1", "fragment_end_offset_token": "2",
     }])
