@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::Utc;
 use rusqlite::Connection;
@@ -38,6 +39,7 @@ pub(crate) struct Account {
     catalog: Mutex<Arc<Catalog>>,
     counts: Mutex<HashMap<i64, Counts>>,
     next_commit: AtomicI64,
+    commit_delay: Mutex<Duration>,
 }
 
 impl Account {
@@ -64,9 +66,20 @@ impl Account {
             catalog: Mutex::new(Arc::new(catalog)),
             counts: Mutex::new(counts),
             next_commit: AtomicI64::new(saved.last_commit + 1),
+            commit_delay: Mutex::new(options.commit_delay),
             store,
             options,
         })
+    }
+
+    /// Time from an append to its commit.
+    pub(crate) fn commit_delay(&self) -> Duration {
+        *lock(&self.commit_delay)
+    }
+
+    /// Changes the time for the appends to come.
+    pub(crate) fn set_commit_delay(&self, delay: Duration) {
+        *lock(&self.commit_delay) = delay;
     }
 
     /// The catalog as it is now.

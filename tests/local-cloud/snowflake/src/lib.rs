@@ -25,7 +25,7 @@ mod values;
 
 pub use faults::{Fault, Faults, Route, Trouble};
 pub use journal::{Append, AppendOutcome, Journal, Request};
-pub use options::{JournalOptions, Limits, Options};
+pub use options::{JournalOptions, Limits, Options, Quirks};
 pub use server::{Snowflake, StartError};
 pub use snapshot::{ChannelView, CommittedRange, Snapshot, TableView};
 pub use sql::{Column, ResultSet, SqlError};

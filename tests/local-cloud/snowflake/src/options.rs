@@ -26,6 +26,8 @@ pub struct Options {
     pub token_lifetime: Duration,
     /// Limits of the service.
     pub limits: Limits,
+    /// Deviations seen of some accounts or described in the documentation.
+    pub quirks: Quirks,
     /// What the journal keeps.
     pub journal: JournalOptions,
     /// SQLite file that keeps tables, channels and grants over a restart; in memory when absent.
@@ -44,6 +46,7 @@ impl Default for Options {
             commit_delay: Duration::from_millis(500),
             token_lifetime: Duration::from_secs(3600),
             limits: Limits::default(),
+            quirks: Quirks::default(),
             journal: JournalOptions::default(),
             state: None,
         }
@@ -81,6 +84,18 @@ impl Default for Limits {
             evolved_columns: 100,
         }
     }
+}
+
+/// Ways in which the service answers at times; all off by default.
+#[derive(Clone, Debug, Default)]
+pub struct Quirks {
+    /// Hostname and token come as JSON (`{"hostname": …}`, `{"token": …}`), as the documentation says, rather than as
+    /// bare text.
+    pub json_login: bool,
+    /// Opening a channel of a missing pipe is answered 200 with a `channel_status_code` other than `SUCCESS`.
+    pub missing_pipe_as_status: bool,
+    /// Appends are answered with an `x-snowflake-session` header.
+    pub session_header: bool,
 }
 
 /// What the journal keeps.

@@ -1,6 +1,7 @@
 //! The public handle of an account.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use chrono::Utc;
@@ -122,6 +123,24 @@ impl Snowflake {
     /// Lets commits go on.
     pub fn resume_commits(&self) {
         self.account.committer.pause(false);
+    }
+
+    /// Changes the time between an append and its commit, for the appends to come.
+    pub fn set_commit_delay(&self, delay: Duration) {
+        self.account.set_commit_delay(delay);
+    }
+
+    /// Deletes the channels without an append for `idle`, as the service does after 30 days; how many.
+    pub fn expire_channels(&self, idle: Duration) -> usize {
+        let mut channels = self.account.channels.all();
+        channels.retain(|channel| {
+            let state = channel.state();
+            !state.has_uncommitted() && state.last_used.elapsed() >= idle
+        });
+        for channel in &channels {
+            self.account.channels.remove(channel);
+        }
+        channels.len()
     }
 
     /// Commits everything accepted so far, whatever the delay, on the caller's thread.

@@ -1,7 +1,5 @@
 //! The account's state at one moment, for a page or a test.
 
-use std::cmp::Ordering;
-
 use serde::Serialize;
 
 use crate::account::Account;
@@ -60,7 +58,7 @@ pub struct ChannelView {
     pub rows_error_count: u64,
     /// Message of the last refused row.
     pub last_error_message: Option<String>,
-    /// Committed appends since the channel was created here, oldest first.
+    /// The newest committed appends, oldest first.
     #[serde(skip)]
     pub committed: Vec<CommittedRange>,
 }
@@ -105,7 +103,7 @@ fn view(channel: &Channel) -> ChannelView {
         rows_parsed: state.progress.rows_parsed,
         rows_error_count: state.progress.rows_errors,
         last_error_message: state.progress.last_error.as_ref().map(|error| error.message.clone()),
-        committed: state.history.clone(),
+        committed: state.history.ranges(),
     }
 }
 
@@ -113,31 +111,8 @@ pub(crate) fn violations(account: &Account) -> Vec<String> {
     let mut found = Vec::new();
     for channel in account.channels.all() {
         let state = channel.state();
-        let mut last: Option<&str> = None;
-        for range in &state.history {
-            let start = range.start.as_deref().or(range.end.as_deref());
-            if let (Some(last), Some(start)) = (last, start)
-                && compare(start, last) != Some(Ordering::Greater)
-            {
-                found.push(format!("{} {}: {start} follows {last}", channel.key.pipe, channel.name));
-            }
-            if let (Some(start), Some(end)) = (&range.start, &range.end)
-                && compare(start, end) == Some(Ordering::Greater)
-            {
-                found.push(format!("{} {}: {start} is above {end}", channel.key.pipe, channel.name));
-            }
-            last = range.end.as_deref().or(last);
-        }
+        let own = state.history.violations().iter();
+        found.extend(own.map(|violation| format!("{} {}: {violation}", channel.key.pipe, channel.name)));
     }
     found
-}
-
-/// Order of two decimal numbers of any length; `None` when one is something else.
-fn compare(a: &str, b: &str) -> Option<Ordering> {
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
-    if !number(a) || !number(b) {
-        return None;
-    }
-    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
-    Some(a.len().cmp(&b.len()).then_with(|| a.cmp(b)))
 }

@@ -29,29 +29,39 @@ pub(crate) enum Privilege {
     CreateUser,
 }
 
+/// Privileges as they are written.
+const WRITTEN: &[(Privilege, &str)] = &[
+    (Privilege::All, "ALL"),
+    (Privilege::All, "ALL PRIVILEGES"),
+    (Privilege::Usage, "USAGE"),
+    (Privilege::Select, "SELECT"),
+    (Privilege::Insert, "INSERT"),
+    (Privilege::Update, "UPDATE"),
+    (Privilege::Delete, "DELETE"),
+    (Privilege::Truncate, "TRUNCATE"),
+    (Privilege::Operate, "OPERATE"),
+    (Privilege::Monitor, "MONITOR"),
+    (Privilege::EvolveSchema, "EVOLVE SCHEMA"),
+    (Privilege::SelectErrorTable, "SELECT ERROR TABLE"),
+    (Privilege::CreateDatabase, "CREATE DATABASE"),
+    (Privilege::CreateSchema, "CREATE SCHEMA"),
+    (Privilege::CreateTable, "CREATE TABLE"),
+    (Privilege::CreateTable, "CREATE ICEBERG TABLE"),
+    (Privilege::CreateTable, "CREATE INTERACTIVE TABLE"),
+    (Privilege::CreatePipe, "CREATE PIPE"),
+    (Privilege::CreateRole, "CREATE ROLE"),
+    (Privilege::CreateUser, "CREATE USER"),
+];
+
 impl Privilege {
     /// Reads a privilege as written in GRANT, words separated by one space.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "ALL" | "ALL PRIVILEGES" => Privilege::All,
-            "USAGE" => Privilege::Usage,
-            "SELECT" => Privilege::Select,
-            "INSERT" => Privilege::Insert,
-            "UPDATE" => Privilege::Update,
-            "DELETE" => Privilege::Delete,
-            "TRUNCATE" => Privilege::Truncate,
-            "OPERATE" => Privilege::Operate,
-            "MONITOR" => Privilege::Monitor,
-            "EVOLVE SCHEMA" => Privilege::EvolveSchema,
-            "SELECT ERROR TABLE" => Privilege::SelectErrorTable,
-            "CREATE DATABASE" => Privilege::CreateDatabase,
-            "CREATE SCHEMA" => Privilege::CreateSchema,
-            "CREATE TABLE" | "CREATE ICEBERG TABLE" | "CREATE INTERACTIVE TABLE" => Privilege::CreateTable,
-            "CREATE PIPE" => Privilege::CreatePipe,
-            "CREATE ROLE" => Privilege::CreateRole,
-            "CREATE USER" => Privilege::CreateUser,
-            _ => return None,
-        })
+        WRITTEN.iter().find(|(_, written)| *written == text).map(|(privilege, _)| *privilege)
+    }
+
+    /// The privilege as written in GRANT.
+    pub(crate) fn written(self) -> &'static str {
+        WRITTEN.iter().find(|(privilege, _)| *privilege == self).map_or("", |(_, written)| written)
     }
 }
 
@@ -67,6 +77,21 @@ pub(crate) enum Kind {
     Other(String),
     /// The grantee inherits this role.
     Role(String),
+}
+
+impl Kind {
+    /// What kind of object it is, and its name.
+    pub(crate) fn described(&self) -> (&'static str, String) {
+        match self {
+            Kind::Account => ("ACCOUNT", String::new()),
+            Kind::Database(name) => ("DATABASE", name.clone()),
+            Kind::Schema(database, schema) => ("SCHEMA", format!("{database}.{schema}")),
+            Kind::Table(path) => ("TABLE", path.to_string()),
+            Kind::Pipe(path) => ("PIPE", path.to_string()),
+            Kind::Other(name) => ("OTHER", name.clone()),
+            Kind::Role(name) => ("ROLE", name.clone()),
+        }
+    }
 }
 
 /// One grant.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path as Segments, RawQuery, State};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::channels::{ChannelSegments, no_channel};
@@ -22,6 +23,8 @@ use crate::streaming::{BodyError, Channel, Committer, Key, Pending, Verdict, dec
 
 /// Bodies of at least this size are decoded off the runtime's threads.
 const DECODE_APART: usize = 16 * 1024;
+/// Sticky routing: a client sends it back with its next append.
+const SESSION: HeaderName = HeaderName::from_static("x-snowflake-session");
 /// A refused body is read up to this size, so that the client can finish sending and read the answer.
 const MOST_DRAINED: usize = 64 * 1024 * 1024;
 
@@ -32,7 +35,7 @@ pub(super) async fn rows(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let key = Key::new(target::pipe_path(&database, &schema, &pipe), &name);
     journaled(&snowflake, key, &name, query.as_deref(), async |key, entry| {
         let body = read(body, snowflake.options().limits.body_bytes).await?;
@@ -51,7 +54,7 @@ pub(super) async fn journaled(
     name: &str,
     query: Option<&str>,
     work: impl AsyncFnOnce(Key, &mut Append) -> Result<String, ApiError>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let query = Pairs::query(query.unwrap_or_default());
     let own = |name: &str| query.get(name).map(str::to_owned);
     let mut entry = Append {
@@ -73,7 +76,12 @@ pub(super) async fn journaled(
     }
     snowflake.journal().append(entry);
     let message = "Data buffered successfully";
-    Ok(Json(json!({"status_code": 0, "message": message, "next_continuation_token": answer?})))
+    let body = json!({"status_code": 0, "message": message, "next_continuation_token": answer?});
+    let mut response = Json(body).into_response();
+    if snowflake.options().quirks.session_header {
+        response.headers_mut().insert(SESSION, HeaderValue::from_static("bG9jYWw6NDQz"));
+    }
+    Ok(response)
 }
 
 /// An append that may go into its channel.
@@ -124,7 +132,7 @@ impl Arrival {
         entry.body = Some(body.clone());
         let limits = &account.options.limits;
         let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let due = Instant::now() + account.options.commit_delay;
+        let due = Instant::now() + account.commit_delay();
         let verdict = {
             let mut state = channel.state();
             if state.gone {

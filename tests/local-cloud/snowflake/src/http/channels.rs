@@ -48,7 +48,13 @@ pub(super) async fn open(
     let choices = Choices::read(&body)?;
     let account = snowflake.account();
     let pipe = target::pipe_path(&database, &schema, &pipe);
-    let found = target::find(&account.catalog(), &session, &pipe)?;
+    let found = match target::find(&account.catalog(), &session, &pipe) {
+        Err(error) if account.options.quirks.missing_pipe_as_status => {
+            let status = json!({"channel_name": name, "channel_status_code": error.code});
+            return Ok(Json(json!({"next_continuation_token": "0_1", "channel_status": status})));
+        }
+        found => found?,
+    };
     let key = Key::new(pipe, &name);
     let most = account.options.limits.channels_per_pipe;
     loop {

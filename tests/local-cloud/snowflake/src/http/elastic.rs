@@ -71,7 +71,7 @@ async fn take(
     }
     let channel = account.channels.get_or_create(Key::new(pipe, ELASTIC), ELASTIC, found.origin, usize::MAX);
     let channel = channel.ok_or_else(|| too_fast("channels"))?;
-    let due = Instant::now() + account.options.commit_delay;
+    let due = Instant::now() + account.commit_delay();
     channel.state().append_unordered(Pending {
         start: None,
         end: None,

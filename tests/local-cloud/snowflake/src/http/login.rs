@@ -22,7 +22,11 @@ pub(crate) async fn hostname(
     if !snowflake.account().sessions.is_access_token(token) && snowflake.session(token).is_err() {
         snowflake.login(token)?;
     }
-    Ok(snowflake.options().ingest_host.clone())
+    Ok(bare_or_json(&snowflake, "hostname", snowflake.options().ingest_host.clone()))
+}
+
+fn bare_or_json(snowflake: &Snowflake, name: &str, text: String) -> String {
+    if snowflake.options().quirks.json_login { json!({ name: text }).to_string() } else { text }
 }
 
 /// `POST /oauth/token`: a token for the ingest host as bare text.
@@ -48,7 +52,7 @@ pub(crate) async fn token(
     if !scope.eq_ignore_ascii_case(&host.replace('_', "-")) {
         return Err(ApiError::bad_request("invalid_scope", "scope is not an ingest host of this account"));
     }
-    Ok(snowflake.issue_token(session, scope)?)
+    Ok(bare_or_json(&snowflake, "token", snowflake.issue_token(session, scope)?))
 }
 
 /// `POST /telemetry/send/sessionless`: Snowflake's own client reports here; accepted and forgotten.

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path as Segments, RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -177,7 +176,7 @@ pub(super) async fn fragments(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let key = Key::new(target::pipe_path(&database, &schema, &pipe), &name);
     journaled(&snowflake, key, &name, query.as_deref(), async |key, entry| {
         let body = super::append::read(body, snowflake.options().limits.body_bytes).await?;

@@ -301,13 +301,11 @@ fn grants(parser: &mut Parser<'_>, catalog: &Catalog) -> Result<Answer, SqlError
     }
     let rows = catalog.grants.iter().filter(|grant| role.as_ref().is_none_or(|role| *role == grant.role));
     let rows = rows.map(|grant| -> Row {
-        vec![
-            Some(format!("{:?}", grant.privilege)),
-            Some(format!("{:?}", grant.on)),
-            Some(grant.role.clone()),
-        ]
+        let (kind, name) = grant.on.described();
+        let privilege = grant.privilege.written().to_owned();
+        vec![Some(privilege), Some(kind.to_owned()), Some(name), Some(grant.role.clone())]
     });
-    Ok(Answer::texts(&["privilege", "granted_on", "grantee_name"], rows.collect()))
+    Ok(Answer::texts(&["privilege", "granted_on", "name", "grantee_name"], rows.collect()))
 }
 
 pub(super) fn describe(

@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::committer::Held;
+use super::history::History;
 use super::ingest::Outcome;
 use super::rate::Bucket;
 use super::registry::Key;
 use crate::locks::lock;
-use crate::snapshot::CommittedRange;
 
 /// An accepted append that waits for its commit.
 #[derive(Debug)]
@@ -117,7 +117,9 @@ pub(crate) struct ChannelState {
     /// Removed by a drop, or with its table.
     pub(crate) gone: bool,
     pub(crate) accepted: Option<String>,
-    pub(crate) history: Vec<CommittedRange>,
+    pub(crate) history: History,
+    /// When the channel was opened or appended to.
+    pub(crate) last_used: Instant,
     pub(crate) requests: Bucket,
     pub(crate) bytes: Bucket,
 }
@@ -183,7 +185,8 @@ impl ChannelState {
             gone: false,
             accepted: None,
             progress: Progress::default(),
-            history: Vec::new(),
+            history: History::default(),
+            last_used: Instant::now(),
             requests: Bucket::default(),
             bytes: Bucket::default(),
         }
@@ -195,6 +198,7 @@ impl ChannelState {
         if fail_on_uncommitted && self.has_uncommitted() {
             return Err(Uncommitted);
         }
+        self.last_used = Instant::now();
         self.pending.clear();
         self.accepted = self.progress.committed.clone();
         self.status = Status::Success;
@@ -237,6 +241,7 @@ impl ChannelState {
             return verdict;
         }
         self.row += 1;
+        self.last_used = Instant::now();
         if pending.end.is_some() {
             self.accepted.clone_from(&pending.end);
         }
@@ -246,6 +251,7 @@ impl ChannelState {
 
     /// Takes over rows without a token, as elastic channels do.
     pub(crate) fn append_unordered(&mut self, pending: Pending) {
+        self.last_used = Instant::now();
         self.pending.push_back(pending);
     }
 

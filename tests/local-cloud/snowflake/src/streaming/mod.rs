@@ -5,6 +5,7 @@ mod channel;
 mod committer;
 mod defaults;
 mod errors;
+mod history;
 mod ingest;
 mod layout;
 mod mapping;

@@ -79,8 +79,8 @@ fn drop_table(
 ) -> Result<bool, SqlError> {
     let path = session.path(parts)?;
     let Some(table) = catalog.table(&path) else { return Ok(false) };
-    store::drop_table(connection, table)?;
     require_owner(catalog, session, &Kind::Table(path.clone()), ("table", &path.name))?;
+    store::drop_table(connection, table)?;
     catalog.grants.retain(|grant| grant.on != Kind::Table(path.clone()));
     let inside = catalog.schema_mut(&path.database, &path.schema);
     Ok(inside.is_some_and(|inside| inside.tables.remove(&path.name).is_some()))

@@ -194,12 +194,7 @@ fn may_grant(catalog: &Catalog, session: &SqlSession, on: &Kind, handed: &Handed
 }
 
 fn describe(on: &Kind) -> String {
-    match on {
-        Kind::Account => "ACCOUNT".into(),
-        Kind::Database(name) | Kind::Role(name) | Kind::Other(name) => name.clone(),
-        Kind::Schema(database, schema) => format!("{database}.{schema}"),
-        Kind::Table(path) | Kind::Pipe(path) => path.to_string(),
-    }
+    on.described().1
 }
 
 fn set_owner(catalog: &mut Catalog, on: &Kind, owner: &str) -> Result<(), SqlError> {
