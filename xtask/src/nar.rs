@@ -19,7 +19,6 @@ const INPUTS: &[&str] = &[
     "java-shim/pom.xml",
     "java-shim/src/main",
     "nar-packaging/pom.xml",
-    "nar-packaging/src/main",
     "nar-packaging/native",
 ];
 
