@@ -10,11 +10,12 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::elastic::ELASTIC;
 use super::login::ingest_session;
 use super::{ApiError, target};
 use crate::catalog::Path;
 use crate::server::Snowflake;
-use crate::streaming::{Channel, ChannelState, Key, Uncommitted};
+use crate::streaming::{Channel, ChannelState, Key, Origin, Uncommitted};
 
 /// Database, schema, pipe and channel of a path.
 pub(super) type ChannelSegments = Segments<(String, String, String, String)>;
@@ -106,7 +107,7 @@ pub(super) async fn drop(
     Segments((database, schema, pipe, name)): ChannelSegments,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let session = ingest_session(&snowflake, &headers)?;
     let choices = Choices::read(&body)?;
     let account = snowflake.account();
@@ -119,7 +120,9 @@ pub(super) async fn drop(
     channel.when_settled(|_| ()).await;
     account.channels.remove(&channel);
     account.forget_channel(&channel).await;
-    Ok(StatusCode::OK)
+    // The documentation says "no body", but Snowflake's SDK fails to read an empty one.
+    let committed = channel.state().progress.committed.clone();
+    Ok(Json(json!({"status_code": 0, "message": "Success", "last_committed_offset_token": committed})))
 }
 
 pub(super) fn no_channel(name: &str) -> ApiError {
@@ -144,8 +147,8 @@ pub(super) async fn pipe_verb(
     let pipe = target::pipe_path(&database, &schema, pipe);
     match verb {
         "bulk-channel-status" => {
-            target::find(&account.catalog(), &session, &pipe)?;
-            Ok(Json(statuses(&snowflake, &pipe, &body)?).into_response())
+            let found = target::find(&account.catalog(), &session, &pipe)?;
+            Ok(Json(statuses(&snowflake, &pipe, found.origin, &body)?).into_response())
         }
         "pipe-info" => {
             target::find(&account.catalog(), &session, &pipe)?;
@@ -163,13 +166,18 @@ struct Names {
 }
 
 /// Names are case-sensitive here; a channel that does not exist is left out.
-fn statuses(snowflake: &Snowflake, pipe: &Path, body: &[u8]) -> Result<Value, ApiError> {
+fn statuses(snowflake: &Snowflake, pipe: &Path, origin: Origin, body: &[u8]) -> Result<Value, ApiError> {
     let names: Names = serde_json::from_slice(body).map_err(|error| {
         ApiError::bad_request("ERR_INVALID_REQUEST_BODY", format!("Not a valid body: {error}"))
     })?;
     let mut found = Map::new();
     for name in names.channel_names {
-        let channel = snowflake.account().channels.get(&Key::new(pipe.clone(), &name));
+        let (channels, key) = (&snowflake.account().channels, Key::new(pipe.clone(), &name));
+        // Every pipe has its elastic channel, opened or not.
+        let channel = match name.as_str() {
+            ELASTIC => channels.get_or_create(key, ELASTIC, origin, usize::MAX),
+            _ => channels.get(&key),
+        };
         if let Some(channel) = channel.filter(|channel| channel.name == name) {
             let status = status(&channel, &channel.state());
             found.insert(name, status);

@@ -17,7 +17,7 @@ use crate::server::Snowflake;
 use crate::streaming::{Committer, Key, Pending};
 
 /// Name of the channel that every pipe has for this.
-const ELASTIC: &str = "ELASTIC";
+pub(super) const ELASTIC: &str = "ELASTIC";
 
 type Answer = Result<Json<Value>, ApiError>;
 
@@ -82,5 +82,6 @@ async fn take(
         held: Some(account.committer.hold(bytes)),
     });
     Committer::schedule(account, channel, due);
-    Ok(Json(json!({"message": "OK"})))
+    // The documentation shows the message alone; Snowflake's SDK does not read an answer without the token.
+    Ok(Json(json!({"message": "OK", "next_continuation_token": ""})))
 }

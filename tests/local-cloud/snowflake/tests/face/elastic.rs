@@ -17,6 +17,7 @@ async fn rows_without_tokens_arrive() {
         let reply = world.call(Method::POST, &uri, "{\"a\":1}\n").await;
         assert_eq!((reply.status, reply.json()["message"].as_str()), (StatusCode::OK, Some("OK")), "{uri}");
     }
+    assert_eq!(world.status("T-STREAMING", "ELASTIC").await["channel_status_code"], "SUCCESS");
     for query in ["continuationToken=0_1", "offsetToken=1"] {
         let reply = world.call(Method::POST, &format!("{base}/tables/t/rows?{query}"), "{\"a\":1}\n").await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{query}");
