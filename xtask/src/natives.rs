@@ -41,7 +41,7 @@ fn library_file(name: &str) -> String {
 
 /// The library without debug information, where the platform's `strip` is at hand: NiFi makes a copy at every start.
 fn stripped(library: &Path, scratch: &Path) -> Result<Vec<u8>> {
-    let copy = scratch.join(".unstripped");
+    let copy = scratch.join(format!(".unstripped-{}", std::process::id()));
     fs::copy(library, &copy).map_err(io(format!("copying {}", library.display())))?;
     if command::is_there("strip", &["--version"]) {
         command::run_quietly(Command::new("strip").arg("--strip-debug").arg(&copy))?;
@@ -80,7 +80,7 @@ fn replace(content: &mut [u8], prefix: &[u8]) {
 
 fn write_licences(place: &Place, folder: &Path) -> Result<()> {
     let failed = |error: Box<dyn std::error::Error>| Error::Other(format!("collecting licences: {error}"));
-    let scratch = folder.join(".licences");
+    let scratch = folder.join(format!(".licences-{}", std::process::id()));
     licences::write(&place.root, env!("SHARDFLOW_TARGET"), &scratch).map_err(failed)?;
     let text = fs::read(&scratch).map_err(io(format!("reading {}", scratch.display())))?;
     fs::remove_file(&scratch).map_err(io(format!("removing {}", scratch.display())))?;
