@@ -28,7 +28,7 @@ fn rows(from: u64, bytes: usize) -> (Vec<u8>, u64) {
             "{{\"n\":{n},\"text\":\"order {n} of customer {:016x}\",\"kinesisMetadata\":{{\"stream\":\"orders\",\"shardId\":\
              \"shardId-000000000001\",\"approximateArrival\":\"2026-01-01T00:00:00.000\",\"partitionKey\":\"{:08x}\"}}}}",
             n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            n.wrapping_mul(2_654_435_761) as u32
+            n.wrapping_mul(2_654_435_761) & 0xffff_ffff
         );
         n += 1;
     }
