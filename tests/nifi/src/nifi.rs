@@ -69,8 +69,8 @@ impl Nifi {
         let instance = Instance::create(home, &options.dir, options.port, &options.nars)?;
         let process = launch(home, &instance, &options)?;
         let rest = RestClient::new(&format!("http://127.0.0.1:{}", instance.port))?;
-        let nifi = Self { home: home.clone(), options, instance, process, rest };
-        nifi.wait_until_ready().await?;
+        let mut nifi = Self { home: home.clone(), options, instance, process, rest };
+        nifi.wait_or_launch_again().await?;
         nifi.instance.keep_unpacked(&nifi.home)?;
         Ok(nifi)
     }
@@ -82,6 +82,20 @@ impl Nifi {
             self.stop().await?;
         }
         self.process = launch(&self.home, &self.instance, &self.options)?;
+        self.wait_or_launch_again().await
+    }
+
+    /// Waits until NiFi is ready. Between finding a free port for its management server and NiFi binding it, another
+    /// process may take that port: then it is launched again, with another one.
+    async fn wait_or_launch_again(&mut self) -> Result<()> {
+        for _ in 0..2 {
+            match self.wait_until_ready().await {
+                Err(Error::Died { tail, .. }) if tail.contains("Address already in use") => {
+                    self.process = launch(&self.home, &self.instance, &self.options)?;
+                }
+                other => return other,
+            }
+        }
         self.wait_until_ready().await
     }
 
