@@ -160,7 +160,7 @@ impl Nifi {
         loop {
             if let Some(status) = self.process.ended() {
                 let logs = self.dir().join("logs");
-                return Err(Error::Died { status: status.to_string(), logs, tail: self.log_tail(30) });
+                return Err(Error::Died { status: status.to_string(), logs, tail: self.log_tail(80) });
             }
             if self.rest.root_group().await.is_ok() {
                 return Ok(());
