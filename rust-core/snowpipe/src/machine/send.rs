@@ -23,6 +23,8 @@ pub(super) struct Sending {
     /// Time for retries is counted from here; throttling moves it.
     since: Now,
     splitting: bool,
+    /// A try was answered in a way that leaves open whether the rows were taken.
+    ambiguous: bool,
 }
 
 impl Machine {
@@ -112,6 +114,7 @@ impl Machine {
                     next_at: now,
                     since: now,
                     splitting: false,
+                    ambiguous: false,
                 });
             } else if self.open_finished > 0 && !self.seal_asked {
                 self.seal_asked = true;
@@ -165,6 +168,7 @@ impl Machine {
         sending.asked = false;
         let tries = sending.attempt;
         sending.attempt += 1;
+        sending.ambiguous |= !matches!(fault.class, FaultClass::Throttled | FaultClass::TooLarge);
         let waited = now.saturating_sub(sending.since);
         let detail = fault.detail.clone();
         match fault.class {
@@ -176,6 +180,8 @@ impl Machine {
                     format!("{}: Snowflake throttles appends, they slow down: {detail}", self.rules.label);
                 self.say(Level::Warn, "throttled", text);
             }
+            // Other bytes under a token that may be consumed would vanish.
+            FaultClass::TooLarge if sending.ambiguous => self.recover(Reason::Broken(detail), now),
             FaultClass::TooLarge => {
                 sending.splitting = true;
                 let body = sending.body.id;

@@ -279,3 +279,17 @@ fn an_upload_abandoned_after_its_last_row_is_not_sent_twice() {
     bench.begin(4, 21, 30, Some(20));
     assert!(bench.has(|a| matches!(a, Action::Covered { upload: 4 })), "{:?}", bench.actions);
 }
+
+#[test]
+fn a_body_that_may_have_been_taken_is_not_split() {
+    for (first, split) in [(FaultClass::Throttled, true), (FaultClass::Transient, false)] {
+        let mut bench = Bench::open(Some(10));
+        bench.begin(1, 11, 20, Some(10));
+        bench.write(1, 11, 20, 1);
+        bench.event(Event::Appended { body: 1, attempt: 0, answer: Err(fault(first)) });
+        bench.later(11);
+        bench.event(Event::Appended { body: 1, attempt: 1, answer: Err(fault(FaultClass::TooLarge)) });
+        assert_eq!(bench.has(|a| *a == Action::Split { body: 1 }), split, "{first:?}");
+        assert_eq!(bench.has(|a| *a == Action::Discard), !split, "{first:?}");
+    }
+}
