@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::actor::lock;
 use crate::channel::Channel;
 use crate::core::Core;
-use crate::machine::{Answer, Event, Fault};
+use crate::machine::{Answer, Event, Fault, FaultClass};
 use crate::messages::Level;
 use crate::names::PipePath;
 
@@ -27,6 +27,8 @@ const CALLS_A_SECOND: f64 = 2.0;
 const BURST: f64 = 6.0;
 /// Channels in one call.
 const CHANNELS_A_CALL: usize = 500;
+/// "Not found" may be a gateway's for a while; from here on it is looked into.
+const NOT_FOUND_PATIENCE: Duration = Duration::from_secs(10);
 /// A failing call is a bulletin after this time.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -131,6 +133,10 @@ impl Poller {
                     Err(fault) => {
                         let since = *failing_since.get_or_insert_with(Instant::now);
                         self.failed(&core, &fault, since);
+                        if fault.class == FaultClass::Missing && since.elapsed() >= NOT_FOUND_PATIENCE {
+                            self.look_one_by_one(&core, chunk).await;
+                            failing_since = None;
+                        }
                         tokio::time::sleep(fault.retry_after.unwrap_or(SLOWEST)).await;
                     }
                 }
@@ -150,6 +156,20 @@ impl Poller {
             }
         }
         Ok(())
+    }
+
+    /// A call may be answered "not found" because of one channel of many: that one is told so, the others go on.
+    async fn look_one_by_one(&self, core: &Core, names: &[String]) {
+        for name in names {
+            let asked = core.now();
+            let gone = match self.look(core, std::slice::from_ref(name)).await {
+                Err(fault) => fault.class == FaultClass::Missing,
+                Ok(()) => false,
+            };
+            if let Some(channel) = lock(&self.watched).get(name).filter(|_| gone) {
+                channel.tell(Event::Status { asked, answer: Answer::Missing });
+            }
+        }
     }
 
     fn failed(&self, core: &Core, fault: &Fault, since: Instant) {

@@ -220,3 +220,21 @@ async fn with_gaps_published_the_next_goes_on_and_refused_rows_are_not_skipped()
     assert_eq!(late.state, State::Failed, "what was never published is not skipped: {late:?}");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_is_not_found_for_long_opens_the_channel_anew() {
+    let world = World::start().await;
+    assert_eq!(world.publish(1, 10, 0).await.state, State::Committed);
+    let open = |w: &World| {
+        w.snowflake().journal().requests().iter().filter(|r| r.method == "PUT" && r.status == 200).count()
+    };
+    assert_eq!(open(&world), 1);
+    world.snowflake().faults().add(Fault::always(Route::Status, Fault::refuse(404, "")));
+    let upload = world.begin(&world.sink, 11, 20, 10);
+    reach(&world.sink, upload, &[State::WantData]).await;
+    write(&world.sink, upload, content(11, 20)).await;
+    assert_eq!(reach(&world.sink, upload, &[]).await.state, State::Committed);
+    assert_eq!(open(&world), 2);
+    assert_eq!(world.rows().await, (1..=20).collect::<Vec<_>>());
+    world.stop().await;
+}
