@@ -231,7 +231,7 @@ final class SnowpipeProperties {
             .description("Level of the zstd compression of requests, from 1 (fast) to 19 (small).")
             .required(true)
             .addValidator(Validators.number(1, 19))
-            .defaultValue("3")
+            .defaultValue("1")
             .build();
 
     static final PropertyDescriptor MEMORY_BUDGET = new PropertyDescriptor.Builder()

@@ -357,7 +357,7 @@ class PublishSnowpipeStreamingTest {
                         Map.entry("Offset Tracking Resolution", "RECORD"),
                         Map.entry("Offset Token Record Pointer", "/n"),
                         Map.entry("Gap Strategy", "WAIT"),
-                        Map.entry("Compression Level", "3"),
+                        Map.entry("Compression Level", "1"),
                         Map.entry("Offset Tracking Timeout", "90000"),
                         Map.entry("Channel Insert Timeout", "30000"),
                         Map.entry("Gap Timeout", "300000"),
