@@ -1,6 +1,6 @@
 //! What the local Kinesis costs: records and megabytes a second of processor time, without network.
 //!
-//! `cargo run -p local-cloud --example throughput`. Numbers are printed, nothing is asserted.
+//! `cargo run -p local-cloud --example serve_throughput`. Numbers are printed, nothing is asserted.
 
 use std::time::Instant;
 
