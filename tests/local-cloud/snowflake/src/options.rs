@@ -28,6 +28,9 @@ pub struct Options {
     pub limits: Limits,
     /// Deviations seen of some accounts or described in the documentation.
     pub quirks: Quirks,
+    /// Appends advance the offset token, but their rows are neither decoded nor stored, nor counted: what a client costs
+    /// can be measured with next to no server behind it.
+    pub discard_rows: bool,
     /// What the journal keeps.
     pub journal: JournalOptions,
     /// SQLite file that keeps tables, channels and grants over a restart; in memory when absent.
@@ -47,6 +50,7 @@ impl Default for Options {
             token_lifetime: Duration::from_secs(3600),
             limits: Limits::default(),
             quirks: Quirks::default(),
+            discard_rows: false,
             journal: JournalOptions::default(),
             state: None,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Kinesis;
-use super::generator::{Generated, Generator};
+use super::generator::{Generated, Generator, Template};
 use super::number::Number;
 use super::put::NewRecord;
 use super::shard::Shard;
@@ -75,11 +75,33 @@ impl Kinesis {
         shards: u32,
         generator: Generator,
     ) -> Result<(), AwsError> {
+        self.create_templated_stream(name, shards, generator, &[])
+    }
+
+    /// As [`Kinesis::create_generated_stream`], with records made of texts that take turns. In each, the first number
+    /// written as twelve zeros becomes the record's own.
+    ///
+    /// # Errors
+    /// `ResourceInUseException` when the name is taken.
+    pub fn create_templated_stream(
+        &self,
+        name: &str,
+        shards: u32,
+        generator: Generator,
+        templates: &[&str],
+    ) -> Result<(), AwsError> {
+        let templates: Arc<[Template]> = templates.iter().map(|text| Template::new(text)).collect();
         self.make(name, shards, false, 0)?;
         let stream = self.stream_named(name)?;
         for shard in read(&stream.state).shards.values() {
             let (clock, created_ms, index) = (self.inner.clock.clone(), shard.created_ms, shard.index);
-            lock(&shard.log).generated = Some(Generated { generator, clock, created_ms, shard: index });
+            lock(&shard.log).generated = Some(Generated {
+                templates: Arc::clone(&templates),
+                generator,
+                clock,
+                created_ms,
+                shard: index,
+            });
         }
         Ok(())
     }

@@ -52,9 +52,42 @@ pub fn generated_record(shard: u32, ordinal: u64, bytes: usize) -> Bytes {
     Bytes::from(out)
 }
 
+/// What the records of a generated shard look like: a text around the record's number.
+#[derive(Debug)]
+pub(crate) struct Template {
+    before: Bytes,
+    after: Bytes,
+}
+
+/// Where a template's number goes, and how many digits it has there.
+const PLACE: &str = "000000000000";
+
+impl Template {
+    /// The twelve zeros that come first in `text` are replaced by the record's number; without them all records are
+    /// the same.
+    pub(crate) fn new(text: &str) -> Self {
+        let (before, after) = text.split_once(PLACE).map_or((text, ""), |(before, after)| (before, after));
+        let copy = |part: &str| Bytes::copy_from_slice(part.as_bytes());
+        Self { before: copy(before), after: copy(after) }
+    }
+
+    fn record(&self, ordinal: u64) -> Bytes {
+        let mut out = Vec::with_capacity(self.before.len() + PLACE.len() + self.after.len());
+        out.extend_from_slice(&self.before);
+        if !self.after.is_empty() {
+            // A JSON number must not begin with a zero.
+            out.extend_from_slice((100_000_000_000 + ordinal % 900_000_000_000).to_string().as_bytes());
+            out.extend_from_slice(&self.after);
+        }
+        Bytes::from(out)
+    }
+}
+
 /// A generator at work in one shard.
 #[derive(Debug)]
 pub(crate) struct Generated {
+    /// Texts that take turns instead of the simple record; none by default.
+    pub(crate) templates: Arc<[Template]>,
     pub(crate) generator: Generator,
     pub(crate) clock: Clock,
     pub(crate) created_ms: i64,
@@ -91,16 +124,24 @@ impl Generated {
         Number::new(self.created_ms, ordinal + 1, self.arrival_ms(ordinal), self.shard)
     }
 
+    /// The user record of a number.
+    fn user(&self, ordinal: u64) -> Bytes {
+        let turn = usize::try_from(ordinal).unwrap_or(0).checked_rem(self.templates.len());
+        match turn.and_then(|turn| self.templates.get(turn)) {
+            Some(template) => template.record(ordinal),
+            None => generated_record(self.shard, ordinal, self.generator.bytes),
+        }
+    }
+
     pub(crate) fn entry(&self, ordinal: u64) -> Arc<Entry> {
-        let Generator { bytes, records, aggregate, .. } = self.generator;
+        let Generator { records, aggregate, .. } = self.generator;
         let first = ordinal * self.pack();
         let key = format!("key-{}", ordinal % 100);
         let data = match aggregate {
-            None => generated_record(self.shard, first, bytes),
+            None => self.user(first),
             Some(_) => {
-                let users: Vec<_> = (first..(first + self.pack()).min(records))
-                    .map(|user| generated_record(self.shard, user, bytes))
-                    .collect();
+                let users: Vec<_> =
+                    (first..(first + self.pack()).min(records)).map(|user| self.user(user)).collect();
                 kpl_aggregate(users.iter().map(|data| (key.as_str(), data.as_ref())))
             }
         };
@@ -136,7 +177,13 @@ mod tests {
 
         let clock = Clock::fixed(1_763_900_000_000);
         let generator = Generator { records: 25, bytes: 100, per_second: Some(10), aggregate: Some(10) };
-        let shard = Generated { generator, clock: clock.clone(), created_ms: clock.now_ms(), shard: 0 };
+        let shard = Generated {
+            templates: Arc::default(),
+            generator,
+            clock: clock.clone(),
+            created_ms: clock.now_ms(),
+            shard: 0,
+        };
         assert_eq!(shard.end(), 0);
         clock.advance(Duration::from_millis(1_999));
         assert_eq!(shard.end(), 1);
@@ -147,5 +194,16 @@ mod tests {
             (shard.created_ms + 1_000, shard.created_ms + 2_500)
         );
         assert_eq!(shard.at_number(shard.entry(2).number), 2);
+    }
+
+    #[test]
+    fn templates_take_turns_and_carry_the_number() {
+        let templates: Arc<[Template]> =
+            [r#"{"a":000000000000,"b":1}"#, r#"{"c":1}"#].map(Template::new).into();
+        let generator = Generator { records: 9, bytes: 10, per_second: None, aggregate: None };
+        let clock = Clock::fixed(1_763_900_000_000);
+        let shard = Generated { templates, generator, clock, created_ms: 0, shard: 0 };
+        let records: Vec<_> = (0..3).map(|ordinal| shard.entry(ordinal).data.clone()).collect();
+        assert_eq!(records, [r#"{"a":100000000000,"b":1}"#, r#"{"c":1}"#, r#"{"a":100000000002,"b":1}"#]);
     }
 }
