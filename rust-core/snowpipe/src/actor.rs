@@ -11,7 +11,7 @@ use crate::budget::Held;
 use crate::cell::Cell;
 use crate::channel::Channel;
 use crate::core::Core;
-use crate::machine::{Action, BodyId, Event, Id, Machine, Settled, Token};
+use crate::machine::{Action, Answer, BodyId, ChannelStatus, Event, Id, Machine, Opened, Settled, Token};
 use crate::poller::Poller;
 use crate::progress::State;
 
@@ -91,7 +91,8 @@ impl Actor {
             }),
             Action::Hold { upload, message } => self.with_cell(upload, |cell| cell.explain(message)),
             Action::Settle { upload, outcome } => self.settle(upload, outcome),
-            Action::Watch(on) => self.poller.watch(&self.channel, on),
+            Action::Watch(on) if self.channel.elastic.is_none() => self.poller.watch(&self.channel, on),
+            Action::Watch(_) => {}
             Action::Say { level, key, text } => self.core.messages.say(level, &key, text),
         }
         None
@@ -99,6 +100,15 @@ impl Actor {
 
     fn open(&self, attempt: u64, force: bool) {
         let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
+        if channel.elastic.is_some() {
+            let committed = lock(&self.machine).committed().map(ToString::to_string);
+            self.core.spawn(async move {
+                // Nothing is opened; a login that does not work is waited for as with a named channel.
+                let answer = core.api.ready().await;
+                channel.tell(Event::Opened { attempt, answer: answer.map(|()| elastic_opened(committed)) });
+            });
+            return;
+        }
         self.core.spawn(async move {
             // Opens run in parallel, but a pipe takes only so many at once.
             let Ok(_turn) = core.opens.acquire().await else { return };
@@ -112,12 +122,23 @@ impl Actor {
         let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
         let poller = Arc::clone(&self.poller);
         self.core.spawn(async move {
-            let answer = core.api.append(&channel.pipe, &channel.name, &request).await;
+            let answer = match &channel.elastic {
+                Some(path) => core.api.append_elastic(path, &request).await,
+                None => core.api.append(&channel.pipe, &channel.name, &request).await,
+            };
+            channel.stick(answer.as_ref().ok().and_then(|taken| taken.sticky.clone()));
             if answer.is_ok() {
                 core.stats.appended(request.raw, request.bytes.len() as u64);
                 poller.hurry();
             }
-            channel.tell(Event::Appended { body, attempt, answer });
+            if channel.elastic.is_some() && answer.is_ok() {
+                // The acknowledgement is the commit.
+                channel.tell(Event::Appended { body, attempt, answer: Ok(request.request_id.to_string()) });
+                let status = ChannelStatus { committed: Some(request.last), ..ChannelStatus::default() };
+                channel.tell(Event::Status { asked: core.now(), answer: Answer::Known(status) });
+                return;
+            }
+            channel.tell(Event::Appended { body, attempt, answer: answer.map(|taken| taken.continuation) });
         });
     }
 
@@ -181,6 +202,12 @@ impl Actor {
             change(&entry.cell);
         }
     }
+}
+
+/// An elastic channel as a named one would answer its open.
+fn elastic_opened(committed: Option<String>) -> Opened {
+    let status = ChannelStatus { committed, ..ChannelStatus::default() };
+    Opened { continuation: "elastic".to_owned(), status }
 }
 
 /// A lock that survives the panic of another holder.

@@ -38,9 +38,14 @@ struct Ready {
     login: Login,
 }
 
+/// Sticky routing of a channel's appends, as Snowflake's own processor does it.
+const STICKY: &str = "x-snowflake-session";
+
 /// One append.
 #[derive(Debug, Clone)]
 pub(crate) struct Append {
+    /// What the answer to the append before asked to be sent along.
+    pub(crate) sticky: Option<String>,
     pub(crate) continuation: String,
     pub(crate) first: String,
     pub(crate) last: String,
@@ -50,6 +55,21 @@ pub(crate) struct Append {
     /// The same for every try of the same bytes.
     pub(crate) request_id: Uuid,
     pub(crate) attempt: u32,
+}
+
+/// Answer to an append.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// The next continuation token; empty for an elastic channel.
+    pub(crate) continuation: String,
+    /// To be sent along with the next append of the channel.
+    pub(crate) sticky: Option<String>,
+}
+
+/// A successful answer.
+struct Reply {
+    text: String,
+    sticky: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,7 +137,7 @@ impl Api {
         let query = format!("requestId={}&retryCount=0", Uuid::new_v4());
         let answer =
             self.call(&path, &query, |client, url| client.put(url).timeout(CALL_TIMEOUT).json(&body)).await?;
-        let body: OpenBody = parse(&answer)?;
+        let body: OpenBody = parse(&answer.text)?;
         let status = ChannelStatus::from(body.channel_status);
         match body.next_continuation_token {
             Some(continuation) => Ok(Opened { continuation, status }),
@@ -134,7 +154,7 @@ impl Api {
         pipe: &PipePath,
         channel: &str,
         append: &Append,
-    ) -> Result<String, Fault> {
+    ) -> Result<Taken, Fault> {
         let path = format!("data/{}/rows", channel_path(pipe, channel));
         let query = format!(
             "continuationToken={}&startOffsetToken={}&endOffsetToken={}&requestId={}&retryCount={}",
@@ -144,20 +164,29 @@ impl Api {
             append.request_id,
             append.attempt
         );
-        let answer = self
-            .call(&path, &query, |client, url| {
-                client
-                    .post(url)
-                    .timeout(APPEND_TIMEOUT)
-                    .header("Content-Type", "application/x-ndjson")
-                    .header("Content-Encoding", "zstd")
-                    .header("x-snowflake-uncompressed-content-length", append.raw)
-                    .body(append.bytes.clone())
-            })
-            .await?;
-        parse::<AppendBody>(&answer)?
+        let reply = self.rows(&path, &query, append).await?;
+        let continuation = parse::<AppendBody>(&reply.text)?
             .next_continuation_token
-            .ok_or_else(|| transient("the answer to an append holds no continuation token".to_owned()))
+            .ok_or_else(|| transient("the answer to an append holds no continuation token".to_owned()))?;
+        Ok(Taken { continuation, sticky: reply.sticky })
+    }
+
+    /// Sends rows to the elastic channel at `path`; the answer says that they are durable.
+    pub(crate) async fn append_elastic(&self, path: &str, append: &Append) -> Result<Taken, Fault> {
+        let path = format!("data/{path}/rows");
+        let query = format!("requestId={}&retryCount={}", append.request_id, append.attempt);
+        let reply = self.rows(&path, &query, append).await?;
+        Ok(Taken { continuation: String::new(), sticky: reply.sticky })
+    }
+
+    async fn rows(&self, path: &str, query: &str, append: &Append) -> Result<Reply, Fault> {
+        self.call(path, query, |client, url| rows_request(client.post(url), append)).await
+    }
+
+    /// Logs in when that is needed.
+    pub(crate) async fn ready(&self) -> Result<(), Fault> {
+        let ready = self.ready.as_ref().map_err(Clone::clone)?;
+        self.session(ready).await.map(drop)
     }
 
     /// Status of several channels of a pipe; an absent one is not known to the service.
@@ -172,7 +201,7 @@ impl Api {
         let answer = self
             .call(&path, &query, |client, url| client.post(url).timeout(CALL_TIMEOUT).json(&body))
             .await?;
-        let body: BulkBody = parse(&answer)?;
+        let body: BulkBody = parse(&answer.text)?;
         Ok(body.channel_statuses.into_iter().map(|(name, status)| (name, status.into())).collect())
     }
 
@@ -192,7 +221,7 @@ impl Api {
         path: &str,
         query: &str,
         request: impl Fn(&Client, String) -> RequestBuilder,
-    ) -> Result<String, Fault> {
+    ) -> Result<Reply, Fault> {
         let ready = self.ready.as_ref().map_err(Clone::clone)?;
         let mut renewed = false;
         loop {
@@ -211,11 +240,11 @@ impl Api {
                 ready.login.refused(&session).await;
                 continue;
             }
-            let header = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
-            let retry_after = header.map(str::to_owned);
+            let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let (retry_after, sticky) = (header("retry-after"), header(STICKY));
             let text = response.text().await.map_err(|error| transport(&session, &error))?;
             if status.is_success() {
-                return Ok(text);
+                return Ok(Reply { text, sticky });
             }
             let fault = classify(status.as_u16(), &text, retry_after.as_deref());
             if fault.class == FaultClass::ClientInvalid {
@@ -245,6 +274,19 @@ impl Api {
     }
 }
 
+fn rows_request(request: RequestBuilder, append: &Append) -> RequestBuilder {
+    let request = request
+        .timeout(APPEND_TIMEOUT)
+        .header("Content-Type", "application/x-ndjson")
+        .header("Content-Encoding", "zstd")
+        .header("x-snowflake-uncompressed-content-length", append.raw);
+    let request = match &append.sticky {
+        Some(sticky) => request.header(STICKY, sticky),
+        None => request,
+    };
+    request.body(append.bytes.clone())
+}
+
 /// `databases/…/channels/…`, encoded.
 fn channel_path(pipe: &PipePath, channel: &str) -> String {
     format!("{}/channels/{}", pipe.encoded(), encode(channel))
@@ -265,4 +307,29 @@ fn transient(detail: String) -> Fault {
 
 fn transport(session: &Session, error: &reqwest::Error) -> Fault {
     transient(describe_transport(session.base.host_str().unwrap_or_default(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_asked_for_goes_with_the_next_append() {
+        let append = |sticky: Option<&str>| Append {
+            sticky: sticky.map(str::to_owned),
+            continuation: "0_1".into(),
+            first: "1".into(),
+            last: "2".into(),
+            raw: 10,
+            bytes: Bytes::new(),
+            request_id: Uuid::new_v4(),
+            attempt: 0,
+        };
+        let sent = |append: &Append| {
+            let request = rows_request(Client::new().post("https://localhost"), append).build().unwrap();
+            request.headers().get(STICKY).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(sent(&append(Some("MTAuMC4wLjE6NDQz"))).as_deref(), Some("MTAuMC4wLjE6NDQz"));
+        assert_eq!(sent(&append(None)), None);
+    }
 }

@@ -26,6 +26,8 @@ const ROOM: usize = 12 << 20;
 pub(crate) struct Channel {
     pub(crate) pipe: PipePath,
     pub(crate) name: String,
+    /// Path of the elastic channel that rows go to; `None` for a named channel.
+    pub(crate) elastic: Option<String>,
     pub(crate) events: UnboundedSender<Event>,
     writer: Mutex<Writer>,
     room: Condvar,
@@ -40,6 +42,8 @@ struct Writer {
     held: Option<Held>,
     /// Memory of finished uploads in the open body.
     open: Vec<Held>,
+    /// What the last answer asked to be sent along with the next append.
+    sticky: Option<String>,
     closed: bool,
 }
 
@@ -61,6 +65,7 @@ impl Channel {
     pub(crate) fn new(
         pipe: PipePath,
         name: String,
+        elastic: Option<String>,
         events: UnboundedSender<Event>,
         level: i32,
         pointer: &str,
@@ -71,9 +76,10 @@ impl Channel {
             bodies: HashMap::new(),
             held: None,
             open: Vec::new(),
+            sticky: None,
             closed: false,
         };
-        Ok(Self { pipe, name, events, writer: Mutex::new(writer), room: Condvar::new(), level })
+        Ok(Self { pipe, name, elastic, events, writer: Mutex::new(writer), room: Condvar::new(), level })
     }
 
     /// Tells the channel's task; nobody listens after the sink was closed.
@@ -173,6 +179,7 @@ impl Channel {
         let writer = self.lock();
         let stored = writer.bodies.get(&body)?;
         Some(Append {
+            sticky: writer.sticky.clone(),
             continuation,
             first: stored.body.first.to_string(),
             last: stored.body.last.to_string(),
@@ -181,6 +188,11 @@ impl Channel {
             request_id: stored.request_id,
             attempt,
         })
+    }
+
+    /// What to send along with the next append.
+    pub(crate) fn stick(&self, sticky: Option<String>) {
+        self.lock().sticky = sticky;
     }
 
     pub(crate) fn drop_body(&self, body: BodyId) {

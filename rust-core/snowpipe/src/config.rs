@@ -64,6 +64,17 @@ pub enum DestinationType {
     Pipe,
 }
 
+/// How rows travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelType {
+    /// Named channels: ordered, with offset tokens, durable when the token is committed.
+    #[default]
+    Standard,
+    /// The elastic channel of the table or pipe: unordered, at least once, durable with the answer. Offset tokens are not
+    /// used, so [`SinkConfig::resolution`] is [`Resolution::Disabled`].
+    Elastic,
+}
+
 /// How far offset tokens protect against duplicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resolution {
@@ -101,6 +112,8 @@ pub struct SinkConfig {
     pub ca_file: Option<PathBuf>,
     /// Table or pipe.
     pub destination_type: DestinationType,
+    /// Named or elastic channels.
+    pub channel_type: ChannelType,
     /// Tracking by offset tokens.
     pub resolution: Resolution,
     /// JSON Pointer to a row's offset token; always set with [`Resolution::Record`].
@@ -141,14 +154,11 @@ impl SinkConfig {
     /// Names the first property whose value is missing or unusable.
     pub fn from_properties(map: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let p = Properties::new(map);
-        let resolution = p.choice(
-            "Offset Tracking Resolution",
-            &[
-                ("RECORD", Resolution::Record),
-                ("FLOW_FILE", Resolution::FlowFile),
-                ("DISABLED", Resolution::Disabled),
-            ],
+        let channel_type = p.choice(
+            "Channel Type",
+            &[("STANDARD", ChannelType::Standard), ("ELASTIC", ChannelType::Elastic)],
         )?;
+        let resolution = resolution(&p, channel_type)?;
         let destination_type = p.choice(
             "Destination Type",
             &[("TABLE", DestinationType::Table), ("PIPE", DestinationType::Pipe)],
@@ -165,6 +175,7 @@ impl SinkConfig {
             endpoint_override: p.https_url("Snowflake Endpoint Override URL")?,
             ca_file: p.text("CA Certificates File").map(PathBuf::from),
             destination_type,
+            channel_type,
             resolution,
             record_pointer: record_pointer(&p, resolution)?,
             tracking_timeout: p.millis("Offset Tracking Timeout", TRACKING_TIMEOUT)?,
@@ -210,6 +221,21 @@ fn authentication(p: &Properties) -> Result<Authentication, ConfigError> {
             Err(ConfigError::new(NAME, reason))
         }
     }
+}
+
+fn resolution(p: &Properties, channel_type: ChannelType) -> Result<Resolution, ConfigError> {
+    let chosen = p.choice(
+        "Offset Tracking Resolution",
+        &[
+            ("RECORD", Resolution::Record),
+            ("FLOW_FILE", Resolution::FlowFile),
+            ("DISABLED", Resolution::Disabled),
+        ],
+    )?;
+    Ok(match channel_type {
+        ChannelType::Standard => chosen,
+        ChannelType::Elastic => Resolution::Disabled,
+    })
 }
 
 fn record_pointer(p: &Properties, resolution: Resolution) -> Result<String, ConfigError> {

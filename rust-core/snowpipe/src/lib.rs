@@ -28,8 +28,8 @@ mod sink;
 mod verify;
 
 pub use config::{
-    Authentication, ConnectionStrategy, DestinationType, GapStrategy, KeyPair, Managed, Resolution,
-    SinkConfig,
+    Authentication, ChannelType, ConnectionStrategy, DestinationType, GapStrategy, KeyPair, Managed,
+    Resolution, SinkConfig,
 };
 pub use error::{ConfigError, SinkError};
 pub use messages::{Level, Message};

@@ -47,6 +47,20 @@ impl PipePath {
     }
 }
 
+/// Path of the elastic channel of a destination, encoded.
+pub(crate) fn elastic_path(destination: &Destination) -> String {
+    let pipe = PipePath::of(destination);
+    match &destination.object {
+        Object::Table(table) => format!(
+            "databases/{}/schemas/{}/tables/{}",
+            encode(&pipe.database),
+            encode(&pipe.schema),
+            encode(&segment(&stored(table)))
+        ),
+        Object::Pipe(_) => format!("{}/channels/ELASTIC", pipe.encoded()),
+    }
+}
+
 /// What messages call the destination.
 pub(crate) fn label(destination: &Destination) -> String {
     let (kind, name) = match &destination.object {
@@ -166,6 +180,14 @@ mod tests {
             PipePath::of(&destination).encoded(),
             "databases/%22my%20db%22/schemas/%22s%2Fc%22/pipes/ORDERS"
         );
+    }
+
+    #[test]
+    fn elastic_channels_are_those_of_the_table_or_of_the_pipe() {
+        assert_eq!(elastic_path(&table("ORDERS")), "databases/DB/schemas/SC/tables/ORDERS");
+        assert_eq!(elastic_path(&table("\"q t\"")), "databases/DB/schemas/SC/tables/%22q%20t%22");
+        let pipe = Destination { object: Object::Pipe("P".into()), ..table("T") };
+        assert_eq!(elastic_path(&pipe), "databases/DB/schemas/SC/pipes/P/channels/ELASTIC");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::actor::{Actor, Entries, Entry, lock};
 use crate::api::transit_path;
 use crate::cell::Cell;
 use crate::channel::Channel;
-use crate::config::{Resolution, SinkConfig};
+use crate::config::{ChannelType, Resolution, SinkConfig};
 use crate::core::Core;
 use crate::error::{ConfigError, SinkError};
 use crate::machine::{Event, Id, Machine, Rules, Span};
@@ -29,6 +29,8 @@ use crate::verify::{Finding, verify};
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Documented limit of a channel, uncompressed bytes a second.
 const BYTE_RATE: u64 = 20_000_000;
+/// Appends at a time to one elastic channel.
+const LANES: u64 = 4;
 /// Ended uploads that are remembered.
 const ENDED: usize = 2_000;
 /// Longest time `write` blocks.
@@ -58,6 +60,14 @@ impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Known").field("channel", &self.channel.name).finish_non_exhaustive()
     }
+}
+
+/// Where an upload goes.
+struct Place {
+    pipe: PipePath,
+    name: String,
+    label: String,
+    elastic: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -92,11 +102,8 @@ impl Sink {
             return Err(SinkError::Closed);
         }
         let span = self.span(&upload)?;
-        let pipe = PipePath::of(&upload.destination);
-        let name = names::channel(&upload.channel_group);
-        let label = format!("channel {name} of {}", names::label(&upload.destination));
-        let known = self.channel(pipe, name, label)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let known = self.channel(self.place(&upload, id))?;
         let uri = self.transit_uri(&known.channel);
         let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0)));
         let entry = Entry { cell: Arc::clone(&cell), start: span.start.clone(), end: span.end.clone() };
@@ -138,29 +145,57 @@ impl Sink {
         Ok(Span { start, end, previous, size: upload.size })
     }
 
-    fn channel(&self, pipe: PipePath, name: String, label: String) -> Result<Arc<Known>, SinkError> {
+    /// The channel that an upload goes through.
+    fn place(&self, upload: &UploadRequest, id: Id) -> Place {
+        let destination = &upload.destination;
+        let pipe = PipePath::of(destination);
+        let label = names::label(destination);
+        match self.core.config.channel_type {
+            ChannelType::Standard => {
+                let name = names::channel(&upload.channel_group);
+                Place { pipe, label: format!("channel {name} of {label}"), name, elastic: None }
+            }
+            ChannelType::Elastic => Place {
+                pipe,
+                label: format!("elastic channel of {label}"),
+                name: format!("ELASTIC-{}", id % LANES),
+                elastic: Some(names::elastic_path(destination)),
+            },
+        }
+    }
+
+    fn rules(&self, place: &Place) -> Rules {
+        let config = &self.core.config;
+        let elastic = place.elastic.is_some();
+        Rules {
+            label: place.label.clone(),
+            tracked: config.resolution != Resolution::Disabled,
+            insert_timeout: config.insert_timeout,
+            tracking_timeout: config.tracking_timeout,
+            gap_strategy: config.gap_strategy,
+            gap_timeout: config.gap_timeout,
+            request_interval: if elastic { Duration::ZERO } else { REQUEST_INTERVAL },
+            byte_rate: if elastic { u64::MAX } else { BYTE_RATE },
+        }
+    }
+
+    fn channel(&self, place: Place) -> Result<Arc<Known>, SinkError> {
         let mut channels = lock(&self.channels);
-        if let Some(known) = channels.get(&(pipe.clone(), name.clone())) {
+        let key = (place.pipe.clone(), place.name.clone());
+        if let Some(known) = channels.get(&key) {
             return Ok(Arc::clone(known));
         }
+        let rules = self.rules(&place);
+        let Place { pipe, name, elastic, .. } = place;
         let config = &self.core.config;
         let (sender, receiver) = mpsc::unbounded_channel();
         let pointer = match config.resolution {
             Resolution::Record => config.record_pointer.as_str(),
             _ => "",
         };
-        let channel = Channel::new(pipe.clone(), name.clone(), sender, config.compression_level, pointer)
+        let poller = self.poller(&pipe);
+        let channel = Channel::new(pipe, name, elastic, sender, config.compression_level, pointer)
             .map_err(|reason| ConfigError::new("Compression Level", reason))?;
-        let rules = Rules {
-            label,
-            tracked: config.resolution != Resolution::Disabled,
-            insert_timeout: config.insert_timeout,
-            tracking_timeout: config.tracking_timeout,
-            gap_strategy: config.gap_strategy,
-            gap_timeout: config.gap_timeout,
-            request_interval: REQUEST_INTERVAL,
-            byte_rate: BYTE_RATE,
-        };
         let known = Arc::new(Known {
             channel: Arc::new(channel),
             machine: Arc::new(Mutex::new(Machine::new(rules, rand::random()))),
@@ -169,7 +204,7 @@ impl Sink {
         let actor = Actor {
             core: Arc::clone(&self.core),
             channel: Arc::clone(&known.channel),
-            poller: self.poller(&pipe),
+            poller,
             machine: Arc::clone(&known.machine),
             entries: Arc::clone(&known.entries),
             waits: HashMap::new(),
@@ -177,7 +212,7 @@ impl Sink {
             live_from: 0,
         };
         self.core.tasks.spawn_on(actor.run(receiver), &self.core.runtime);
-        channels.insert((pipe, name), Arc::clone(&known));
+        channels.insert(key, Arc::clone(&known));
         Ok(known)
     }
 
@@ -193,7 +228,10 @@ impl Sink {
 
     fn transit_uri(&self, channel: &Channel) -> String {
         let host = self.core.api.login().map_or("snowflake", |login| login.control_host()).to_owned();
-        format!("https://{host}{}", transit_path(&channel.pipe, &channel.name))
+        match &channel.elastic {
+            Some(path) => format!("https://{host}/v2/streaming/{path}"),
+            None => format!("https://{host}{}", transit_path(&channel.pipe, &channel.name)),
+        }
     }
 
     /// State of an upload; waits up to `wait` while it is `Waiting` or `InFlight`. A final state may be asked for again

@@ -222,7 +222,7 @@ impl Login {
         }
         let class = match status {
             StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled,
-            StatusCode::NOT_FOUND | StatusCode::GONE => FaultClass::Missing,
+            StatusCode::NOT_FOUND | StatusCode::GONE => FaultClass::Auth,
             _ => FaultClass::Transient,
         };
         let detail = format!(

@@ -19,6 +19,8 @@ const STRIKES: u32 = 5;
 const STALE_STRIKES: u32 = 12;
 /// Opens the service refuses for good before the waiting uploads fail.
 const REJECTIONS: u32 = 3;
+/// A destination that is missing or not permitted is waited for this long before the waiting uploads fail.
+const MISSING: Duration = Duration::from_secs(120);
 /// An open without an answer is a bulletin from here on.
 const SLOW_OPEN: Duration = Duration::from_secs(10);
 /// Bodies not shared by uploads after one that was refused and shared.
@@ -159,7 +161,8 @@ impl Machine {
     fn strike(&mut self, text: &str, limit: u32) {
         let lost = self.uploads.values().filter(|u| matches!(u.phase, Phase::Writing | Phase::Written));
         let Some(first) = lost.map(|u| &u.span.start).min().cloned() else { return };
-        if self.struck.as_ref() != Some(&first) {
+        // Without tracking an upload has another number each time it comes.
+        if self.rules.tracked && self.struck.as_ref() != Some(&first) {
             self.strikes = 0;
             self.struck = Some(first.clone());
         }
@@ -231,11 +234,10 @@ impl Machine {
         if fault.class == FaultClass::Uncommitted {
             opening.uncommitted_since.get_or_insert(now);
         }
-        let refused = fault.class == FaultClass::Rejected && {
-            opening.rejections += 1;
-            opening.rejections >= REJECTIONS
-        };
         let waited = now.saturating_sub(opening.since);
+        opening.rejections += u32::from(fault.class == FaultClass::Rejected);
+        let refused =
+            opening.rejections >= REJECTIONS || (fault.class == FaultClass::Missing && waited >= MISSING);
         let quiet = match fault.class {
             FaultClass::Uncommitted => waited < Duration::from_secs(30),
             FaultClass::Transient | FaultClass::Throttled => waited < Duration::from_secs(3),

@@ -1,6 +1,6 @@
 //! Publishes generated rows through several channels to a local Snowflake and prints the rate.
 //!
-//! `cargo run -p snowpipe --example throughput -- [channels] [megabytes a channel] [zstd level] [kilobytes a FlowFile]`
+//! `cargo run -p snowpipe --example sink_throughput -- [channels] [megabytes a channel] [zstd level] [kilobytes a FlowFile]`
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
 #[path = "../tests/support/mod.rs"]
