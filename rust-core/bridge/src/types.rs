@@ -114,37 +114,65 @@ pub(crate) fn headers<'local>(
     batch: &Batch,
 ) -> Result<JObjectArray<'local, PartHeader<'local>>, Error> {
     let array = JObjectArray::<PartHeader<'_>>::new(env, batch.parts.len(), PartHeader::null())?;
+    let mut crossed = Crossed::default();
     for (index, part) in batch.parts.iter().enumerate() {
-        env.with_local_frame(4, |env| -> Result<(), Error> {
-            let header = header(env, batch.id, index, part)?;
-            Ok(array.set_element(env, index, &header)?)
-        })?;
+        let header = header(env, batch.id, index, part, &mut crossed)?;
+        array.set_element(env, index, &header)?;
+        env.delete_local_ref(header);
     }
+    crossed.forget(env);
     Ok(array)
 }
 
-fn header<'local>(
+/// The texts of the part before. Names of attributes, stream, shard and lineage are the same in every part of a batch,
+/// so they cross once, and Java keeps them once.
+#[derive(Default)]
+struct Crossed<'batch, 'local>(Vec<(&'batch str, JString<'local>)>);
+
+impl<'batch, 'local> Crossed<'batch, 'local> {
+    /// Java's string of `text`, the one at `place` of a part.
+    fn get(
+        &mut self,
+        env: &mut Env<'local>,
+        place: usize,
+        text: &'batch str,
+    ) -> Result<&JString<'local>, Error> {
+        while self.0.len() <= place {
+            self.0.push(("", JString::from_str(env, "")?));
+        }
+        let slot = &mut self.0[place];
+        if slot.0 != text {
+            let old = std::mem::replace(slot, (text, JString::from_str(env, text)?));
+            env.delete_local_ref(old.1);
+        }
+        Ok(&slot.1)
+    }
+
+    fn forget(self, env: &Env<'_>) {
+        self.0.into_iter().for_each(|(_, string)| env.delete_local_ref(string));
+    }
+}
+
+fn header<'batch, 'local>(
     env: &mut Env<'local>,
     batch: u64,
     index: usize,
-    part: &Part,
+    part: &'batch Part,
+    crossed: &mut Crossed<'batch, 'local>,
 ) -> Result<PartHeader<'local>, Error> {
     let index = i32::try_from(index).map_err(|_| Error::Argument("a batch has too many parts".to_owned()))?;
-    let flat: Vec<&str> =
-        part.attributes.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect();
-    let attributes = text_array(env, &flat)?;
-    let transit_uri = JString::from_str(env, &part.transit_uri)?;
-    let length = long(part.content.len() as u64);
-    Ok(PartHeader::new(
-        env,
-        long(batch),
-        index,
-        part.failed,
-        length,
-        long(part.records),
-        &transit_uri,
-        &attributes,
-    )?)
+    let texts = part.attributes.iter().flat_map(|(name, value)| [*name, value.as_str()]);
+    let attributes = JObjectArray::<JString<'_>>::new(env, part.attributes.len() * 2, JString::null())?;
+    for (at, text) in texts.enumerate() {
+        let string = crossed.get(env, at + 1, text)?;
+        attributes.set_element(env, at, string)?;
+    }
+    let transit_uri = crossed.get(env, 0, &part.transit_uri)?;
+    let (length, records) = (long(part.content.len() as u64), long(part.records));
+    let header =
+        PartHeader::new(env, long(batch), index, part.failed, length, records, transit_uri, &attributes)?;
+    env.delete_local_ref(attributes);
+    Ok(header)
 }
 
 /// State of an upload.

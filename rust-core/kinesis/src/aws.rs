@@ -3,7 +3,7 @@
 use crate::api::{
     Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
 };
-use crate::cbor::{KinesisProtocol, WireFormat, epoch_millis};
+use crate::cbor::{KinesisProtocol, epoch_millis};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
 use crate::position::Start;
@@ -80,7 +80,7 @@ async fn make(config: &SourceConfig) -> Made {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     kinesis.set_credentials_provider(credentials.clone());
     kinesis.set_endpoint_url(config.endpoint.clone());
-    let protocol = KinesisProtocol::new(WireFormat::default());
+    let protocol = KinesisProtocol::new(config.wire_format);
     let reading = kinesis.clone().retry_config(RetryConfig::disabled()).protocol(protocol.clone());
     let reading = reading.build();
     let mut dynamodb = aws_sdk_dynamodb::Config::builder()

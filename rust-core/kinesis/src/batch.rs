@@ -29,12 +29,12 @@ impl std::fmt::Debug for Batch {
 pub struct Part {
     /// The content is a payload that could not be turned into a row, byte for byte.
     pub failed: bool,
-    /// NDJSON rows, or the failed payload.
+    /// NDJSON rows, payloads as the processing strategy joins them, or the failed payload.
     pub content: Bytes,
-    /// Rows in `content`; 1 for a failed payload.
+    /// Records in `content`; 1 for a failed payload.
     pub records: u64,
     /// All attributes of the FlowFile.
-    pub attributes: Vec<(String, String)>,
+    pub attributes: Vec<(&'static str, String)>,
     /// `kinesis://<stream>/<shard>`
     pub transit_uri: String,
 }
@@ -54,6 +54,6 @@ impl Part {
     /// Value of one attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.attributes.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
     }
 }

@@ -1,9 +1,11 @@
 //! The source's settings, typed and validated once.
 
+use crate::cbor::WireFormat;
 use crate::error::ConfigError;
 use record::ArrivalFormat;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How records are read.
@@ -27,10 +29,16 @@ pub enum InitialPosition {
 }
 
 /// How payloads become content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProcessingStrategy {
     /// NDJSON: one JSON object a line.
     Record,
+    /// Each payload is a FlowFile of its own.
+    FlowFile,
+    /// Many payloads of any bytes, a line feed between two.
+    LineDelimited,
+    /// Many payloads of any bytes, these bytes between two.
+    Demarcator(Arc<[u8]>),
 }
 
 /// What a row carries besides the payload.
@@ -70,7 +78,7 @@ pub struct SourceConfig {
     pub initial_position: InitialPosition,
     /// How payloads become content.
     pub processing_strategy: ProcessingStrategy,
-    /// What a row carries.
+    /// What a row carries; counts for [`ProcessingStrategy::Record`] only.
     pub output_strategy: OutputStrategy,
     /// Text form of `approximateArrival`.
     pub arrival_format: ArrivalFormat,
@@ -82,6 +90,8 @@ pub struct SourceConfig {
     pub max_batch_size: usize,
     /// Bytes of fetched records held at any time.
     pub memory_budget: usize,
+    /// Encoding of GetRecords' answers and of subscriptions.
+    pub wire_format: WireFormat,
     /// One endpoint for Kinesis and DynamoDB.
     pub endpoint: Option<String>,
     /// Stable name of this processor on this NiFi node.
@@ -124,8 +134,7 @@ impl SourceConfig {
                 ],
             )?,
             initial_position: initial_position(&p)?,
-            processing_strategy: p
-                .choice("Processing Strategy", &[("RECORD", ProcessingStrategy::Record)])?,
+            processing_strategy: processing_strategy(&p)?,
             output_strategy: p.choice(
                 "Output Strategy",
                 &[
@@ -142,6 +151,8 @@ impl SourceConfig {
             max_batch_duration: Duration::from_millis(p.number("Max Batch Duration", 250, 1, 3_600_000)?),
             max_batch_size: p.number("Max Batch Size", 10_000_000, 1, 1 << 30)?,
             memory_budget: p.number("Memory Budget", 64_000_000, 1, 1 << 40)?,
+            wire_format: p
+                .choice("Wire Format", &[("CBOR", WireFormat::Cbor), ("JSON", WireFormat::Json)])?,
             endpoint: endpoint(&p)?,
             node_id: p.get("Node Id").map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned),
         })
@@ -218,6 +229,24 @@ fn credentials(p: &Properties<'_>) -> Result<Option<StaticCredentials>, ConfigEr
         (None, Some(_)) => Err(ConfigError::Missing { property: "AWS Access Key ID" }),
         (Some(_), None) => Err(ConfigError::Missing { property: "AWS Secret Access Key" }),
     }
+}
+
+fn processing_strategy(p: &Properties<'_>) -> Result<ProcessingStrategy, ConfigError> {
+    const DEMARCATOR: &str = "Message Demarcator";
+    let strategy = p.choice(
+        "Processing Strategy",
+        &[("RECORD", 0), ("FLOW_FILE", 1), ("LINE_DELIMITED", 2), ("DEMARCATOR", 3)],
+    )?;
+    Ok(match strategy {
+        0 => ProcessingStrategy::Record,
+        1 => ProcessingStrategy::FlowFile,
+        2 => ProcessingStrategy::LineDelimited,
+        // White space, and nothing at all, are demarcators as good as any.
+        _ => match p.0.get(DEMARCATOR) {
+            Some(text) => ProcessingStrategy::Demarcator(text.as_bytes().into()),
+            None => return Err(ConfigError::Missing { property: DEMARCATOR }),
+        },
+    })
 }
 
 fn initial_position(p: &Properties<'_>) -> Result<InitialPosition, ConfigError> {
@@ -307,6 +336,20 @@ mod tests {
         let keys = [("AWS Access Key ID", "AKIAEXAMPLE"), ("AWS Secret Access Key", "hidden")];
         let text = format!("{:?}", read(&keys).unwrap());
         assert!(!text.contains("hidden") && !text.contains("AKIAEXAMPLE"), "{text}");
+    }
+
+    #[test]
+    fn strategies_and_demarcators() {
+        let strategy = |more: &[(&str, &str)]| read(more).map(|c| c.processing_strategy);
+        assert_eq!(strategy(&[]).unwrap(), ProcessingStrategy::Record);
+        assert_eq!(strategy(&[("Processing Strategy", "FLOW_FILE")]).unwrap(), ProcessingStrategy::FlowFile);
+        for text in ["", " ", "\r\n", "\u{1F600}"] {
+            let more = [("Processing Strategy", "DEMARCATOR"), ("Message Demarcator", text)];
+            assert_eq!(strategy(&more).unwrap(), ProcessingStrategy::Demarcator(text.as_bytes().into()));
+        }
+        let text = strategy(&[("Processing Strategy", "DEMARCATOR")]).unwrap_err().to_string();
+        assert!(text.contains("Message Demarcator is required"), "{text}");
+        assert_eq!(read(&[("Wire Format", "JSON")]).unwrap().wire_format, WireFormat::Json);
     }
 
     #[test]

@@ -7,14 +7,13 @@ use tokio::time::Instant;
 
 /// What a part will hold.
 pub(crate) enum Content {
-    /// NDJSON.
-    Rows(Vec<u8>),
-    /// A payload that is no row, and why.
-    Failed {
-        /// Byte for byte.
+    /// Many records: NDJSON, or payloads with a separator between them.
+    Joined(Vec<u8>),
+    /// One payload, byte for byte.
+    Alone {
         payload: Bytes,
-        /// Without any of the payload's bytes.
-        reason: String,
+        /// Why it is no row, without any of its bytes; `None` where it need not be one.
+        reject: Option<String>,
     },
 }
 
@@ -22,19 +21,24 @@ impl Content {
     /// Bytes of the FlowFile.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Content::Rows(rows) => rows.len(),
-            Content::Failed { payload, .. } => payload.len(),
+            Content::Joined(bytes) => bytes.len(),
+            Content::Alone { payload, .. } => payload.len(),
         }
     }
 
     /// Bytes of memory.
     pub(crate) fn footprint(&self) -> usize {
         match self {
-            Content::Rows(rows) => rows.capacity(),
-            Content::Failed { payload, .. } => payload.len(),
+            Content::Joined(bytes) => bytes.capacity(),
+            // Where each record is alone, what is known of it takes as much as a small payload.
+            Content::Alone { payload, .. } => payload.len() + size_of::<Draft>(),
         }
     }
 }
+
+/// Rejected payloads from between the records of one joined draft, after which it takes no more: all of them are in one
+/// batch, and NiFi keeps the FlowFiles of a session in memory.
+const ENCLOSED: usize = 1_000;
 
 /// A part that has not been handed out yet.
 pub(crate) struct Draft {
@@ -48,6 +52,8 @@ pub(crate) struct Draft {
     pub(crate) covers: Position,
     /// Ends with the end of a Kinesis record, so that a batch may end here.
     pub(crate) whole: bool,
+    /// Drafts right before this one whose positions lie between those in it. They leave in the same batch.
+    pub(crate) enclosed: usize,
     /// Of the last record.
     pub(crate) partition_key: String,
     /// Of the last record.
@@ -60,8 +66,13 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// More rows may be added.
-    pub(crate) fn is_rows(&self) -> bool {
-        matches!(self.content, Content::Rows(_))
+    /// More records may be added, up to `full` bytes.
+    pub(crate) fn takes_more(&self, full: usize) -> bool {
+        matches!(self.content, Content::Joined(_)) && self.content.len() < full && self.enclosed < ENCLOSED
+    }
+
+    /// Goes on as rows, not as a rejected payload.
+    pub(crate) fn is_success(&self) -> bool {
+        !matches!(self.content, Content::Alone { reject: Some(_), .. })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::batch::Part;
 use crate::budget::Permit;
+use crate::config::ProcessingStrategy;
 use crate::draft::{Content, Draft};
 use crate::shard::Shard;
 use bytes::Bytes;
@@ -10,13 +11,14 @@ use record::ShardedNumber;
 const NDJSON: &str = "application/x-ndjson";
 const BINARY: &str = "application/octet-stream";
 
-/// Makes the part of a draft. `previous` is the last position of the shard that became a row before it.
+/// Makes the part of a draft. `previous` is the last position of the shard that left as a success before it.
 pub(crate) fn part(stream: &str, shard: &Shard, draft: Draft, previous: &ShardedNumber) -> (Part, Permit) {
     let Draft { content, records, first, last, partition_key, arrival_ms, behind_ms, permit, .. } = draft;
-    let mut attributes: Vec<(String, String)> = Vec::with_capacity(16);
-    let mut add = |name: &str, value: String| attributes.push((name.to_owned(), value));
+    let mut attributes: Vec<(&'static str, String)> = Vec::with_capacity(16);
+    let mut add = |name, value| attributes.push((name, value));
     add("aws.kinesis.stream.name", stream.to_owned());
     add("aws.kinesis.shard.id", shard.id.to_string());
+    add("aws.kinesis.lineage.id", shard.lineage.clone());
     add("aws.kinesis.partition.key", partition_key);
     add("aws.kinesis.first.sequence.number", first.sequence.to_string());
     add("aws.kinesis.first.subsequence.number", first.sub_sequence.to_string());
@@ -32,13 +34,16 @@ pub(crate) fn part(stream: &str, shard: &Shard, draft: Draft, previous: &Sharded
     add("aws.kinesis.first.sharded.sequence.number", first.sharded().to_string());
     add("aws.kinesis.last.sharded.sequence.number", last.sharded().to_string());
     add("aws.kinesis.previous.sharded.sequence.number", previous.to_string());
-    add("aws.kinesis.lineage.id", shard.lineage.clone());
     let (failed, content) = match content {
-        Content::Rows(rows) => {
-            add("mime.type", NDJSON.to_owned());
-            (false, Bytes::from(rows))
+        Content::Joined(bytes) => {
+            // The type of what is joined by other strategies is known to the producer alone.
+            if shard.shaper.strategy == ProcessingStrategy::Record {
+                add("mime.type", NDJSON.to_owned());
+            }
+            (false, Bytes::from(bytes))
         }
-        Content::Failed { payload, reason } => {
+        Content::Alone { payload, reject: None } => (false, payload),
+        Content::Alone { payload, reject: Some(reason) } => {
             add("mime.type", BINARY.to_owned());
             add("record.error.message", reason);
             (true, payload)

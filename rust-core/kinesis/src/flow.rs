@@ -12,9 +12,9 @@ use record::{Position, ShardedNumber};
 use std::collections::VecDeque;
 use tokio::time::Instant;
 
-/// Parts from which on a batch takes no more records: a stream of payloads that are no rows gives a part for each, and
-/// NiFi keeps all FlowFiles of a session in memory.
-const PARTS: usize = 1_000;
+/// Parts from which on a batch takes no more records. Many, because a session of NiFi costs much more than a FlowFile in
+/// it; bounded, because NiFi keeps all FlowFiles of a session in memory.
+const PARTS: usize = 5_000;
 
 /// A place between two batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Flow {
 
     /// Takes the last draft out so that the reader can add rows to it. The reader brings it back with [`Flow::push`].
     pub(crate) fn take_tail(&mut self, generation: u64, full: usize) -> Option<Draft> {
-        let open = self.buffer.back().is_some_and(|d| d.is_rows() && d.whole && d.content.len() < full);
+        let open = self.buffer.back().is_some_and(|d| d.whole && d.takes_more(full));
         if generation == self.generation && open { self.buffer.pop_back() } else { None }
     }
 
@@ -146,7 +146,7 @@ impl Flow {
         let mut covers = None;
         for draft in self.buffer.drain(..count) {
             let previous = self.emitted_row.clone();
-            if draft.is_rows() {
+            if draft.is_success() {
                 self.emitted_row = draft.last.sharded();
             }
             covers = Some(draft.covers.clone());
@@ -228,6 +228,11 @@ impl Flow {
     /// Bytes not handed out.
     pub(crate) fn buffered(&self) -> usize {
         self.buffer.iter().map(|d| d.content.len()).sum()
+    }
+
+    /// Enough is buffered for a batch of up to about `full` bytes.
+    pub(crate) fn is_full(&self, full: usize) -> bool {
+        self.buffer.len() >= PARTS || self.buffered() >= full
     }
 
     /// When the oldest record that was not handed out was read.

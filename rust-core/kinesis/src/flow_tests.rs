@@ -14,9 +14,9 @@ fn fresh() -> Flow {
 
 fn content(bytes: usize, failed: bool) -> Content {
     if failed {
-        Content::Failed { payload: vec![0; bytes].into(), reason: "no object".into() }
+        Content::Alone { payload: vec![0; bytes].into(), reject: Some("no object".into()) }
     } else {
-        Content::Rows(vec![0; bytes])
+        Content::Joined(vec![0; bytes])
     }
 }
 
@@ -28,6 +28,7 @@ fn draft(n: u64, failed: bool, whole: bool) -> Draft {
         last: at(n),
         covers: at(n),
         whole,
+        enclosed: 0,
         partition_key: String::new(),
         arrival_ms: None,
         behind_ms: None,
@@ -162,10 +163,10 @@ fn a_batch_does_not_end_inside_a_record() {
 #[test]
 fn a_batch_has_a_bounded_number_of_parts() {
     let mut flow = fresh();
-    let drafts = (1..=2_500).map(|n| draft(n, true, true)).collect();
+    let drafts = (1..=12_500).map(|n| draft(n, true, true)).collect();
     assert!(flow.push(0, drafts, None));
     let counts: Vec<usize> = (10..13).map(|b| flow.take(b, 1 << 20).unwrap().len()).collect();
-    assert_eq!(counts, [1_000, 1_000, 500]);
+    assert_eq!(counts, [5_000, 5_000, 2_500]);
 }
 
 #[test]

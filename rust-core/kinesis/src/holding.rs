@@ -104,6 +104,7 @@ fn shard(core: &Core, claim: &Claim, row: &ShardRow, lease: Lease) -> Shard {
     let shaper = Shaper {
         stream: config.stream_name.clone(),
         shard: claim.shard.to_string(),
+        strategy: config.processing_strategy.clone(),
         output: config.output_strategy,
         format: config.arrival_format,
         full: config.max_batch_size,

@@ -72,7 +72,7 @@ impl<'a> Course<'a> {
 
     /// There is something to read, room for it, and a lease to read it under.
     pub(crate) fn ready(&self) -> bool {
-        let room = self.shard.flow().buffered() < self.core.config.max_batch_size;
+        let room = !self.shard.flow().is_full(self.core.config.max_batch_size);
         room && !self.at_end && self.shard.lease.may_read()
     }
 

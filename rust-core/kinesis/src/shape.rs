@@ -1,8 +1,11 @@
-//! From a page of Kinesis records to drafts of parts: aggregates taken apart, rows with metadata, failures on their own.
+//! From a page of Kinesis records to drafts of parts: aggregates taken apart, records joined or alone as the processing
+//! strategy says, failures on their own.
+//!
+//! A rejected payload does not cut the rows around it: its draft goes in front of theirs, and both are in one batch.
 
 use crate::api::Fetched;
 use crate::budget::Permit;
-use crate::config::OutputStrategy;
+use crate::config::{OutputStrategy, ProcessingStrategy};
 use crate::draft::{Content, Draft};
 use bytes::Bytes;
 use record::{ArrivalFormat, Expanded, Metadata, Position, Reject, append_row, append_wrapped, deaggregate};
@@ -12,9 +15,10 @@ use tokio::time::Instant;
 pub(crate) struct Shaper {
     pub(crate) stream: String,
     pub(crate) shard: String,
+    pub(crate) strategy: ProcessingStrategy,
     pub(crate) output: OutputStrategy,
     pub(crate) format: ArrivalFormat,
-    /// Rows beyond this many bytes begin a new part.
+    /// Joined records beyond this many bytes begin a new part.
     pub(crate) full: usize,
 }
 
@@ -32,17 +36,24 @@ struct Work<'a> {
     behind_ms: Option<i64>,
     now: Instant,
     drafts: Vec<Draft>,
-    /// Draft that takes more rows is the last of `drafts`.
+    /// The last of `drafts` takes more records.
     open: bool,
     nothing: Permit,
+}
+
+/// Where a payload is from.
+struct Origin<'a> {
+    position: &'a Position,
+    key: &'a str,
+    arrival_ms: Option<i64>,
 }
 
 /// Bytes after which other tasks get the worker.
 const BREATH: usize = 1 << 20;
 
 impl Shaper {
-    /// Shapes `records`, adding rows to `tail` first. Positions up to `drop_through` are left out. `permit` covers the
-    /// page and becomes the drafts' shares.
+    /// Shapes `records`, adding to `tail` first. Positions up to `drop_through` are left out. `permit` covers the page
+    /// and becomes the drafts' shares.
     pub(crate) async fn shape(
         &self,
         records: Vec<Fetched>,
@@ -95,7 +106,7 @@ impl Work<'_> {
         match deaggregate(data) {
             Expanded::Plain(data) => {
                 if wanted(&last) {
-                    self.payload(&last, &partition_key, arrival_ms, data);
+                    self.payload(&Origin { position: &last, key: &partition_key, arrival_ms }, &data);
                     content = true;
                 }
             }
@@ -103,7 +114,8 @@ impl Work<'_> {
                 for (sub, user) in (0u64..).zip(users) {
                     last = Position::new(sequence.clone(), sub);
                     if wanted(&last) {
-                        self.payload(&last, &user.partition_key, arrival_ms, user.data);
+                        let key = &user.partition_key;
+                        self.payload(&Origin { position: &last, key, arrival_ms }, &user.data);
                         content = true;
                     }
                 }
@@ -112,71 +124,122 @@ impl Work<'_> {
         if let Some(draft) = self.drafts.last_mut().filter(|_| content) {
             draft.whole = true;
             draft.covers = last.clone();
-            if draft.content.len() >= self.shaper.full {
-                self.open = false;
-            }
+            self.open &= draft.takes_more(self.shaper.full);
         }
         (last, content)
     }
 
-    fn payload(&mut self, position: &Position, key: &str, arrival_ms: Option<i64>, data: Bytes) {
-        if !self.open {
-            self.begin(position, Content::Rows(Vec::new()));
-            self.open = true;
-        }
-        if let Err(reject) = self.row(position, key, arrival_ms, &data) {
-            if self.drafts.last().is_some_and(|d| d.records == 0) {
-                self.drafts.pop();
+    fn payload(&mut self, from: &Origin<'_>, data: &Bytes) {
+        let joined = match &self.shaper.strategy {
+            ProcessingStrategy::FlowFile => return self.alone(from, data, None),
+            ProcessingStrategy::LineDelimited => {
+                self.join(from, |out, first| separate(b"\n", data, out, first))
             }
-            // A copy: a slice would keep the whole answer of the service in memory.
-            let payload = Bytes::copy_from_slice(&data);
-            self.begin(position, Content::Failed { payload, reason: reject.to_string() });
-            self.open = false;
+            ProcessingStrategy::Demarcator(between) => {
+                self.join(from, |out, first| separate(between, data, out, first))
+            }
+            ProcessingStrategy::Record => {
+                let shaper = self.shaper;
+                self.join(from, |out, _| shaper.row(from, data, out))
+            }
+        };
+        if let Err(reject) = joined {
+            self.alone(from, data, Some(reject.to_string()));
+        }
+    }
+
+    /// Adds a record to the open draft, or to a new one. `write` leaves its output alone when it fails, and is told
+    /// whether the record is the draft's first.
+    fn join(
+        &mut self,
+        from: &Origin<'_>,
+        write: impl FnOnce(&mut Vec<u8>, bool) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
+        match self.drafts.last_mut().filter(|_| self.open) {
+            Some(Draft { content: Content::Joined(bytes), .. }) => write(bytes, false)?,
+            _ => {
+                let mut bytes = Vec::new();
+                write(&mut bytes, true)?;
+                let draft = self.begin(from, Content::Joined(bytes));
+                self.drafts.push(draft);
+                self.open = true;
+            }
         }
         if let Some(draft) = self.drafts.last_mut() {
-            draft.records += 1;
-            draft.last = position.clone();
-            draft.covers = position.clone();
-            draft.whole = false;
-            draft.partition_key.clear();
-            draft.partition_key.push_str(key);
-            draft.arrival_ms = arrival_ms;
-            draft.behind_ms = self.behind_ms;
+            from.note(draft, self.behind_ms);
+        }
+        Ok(())
+    }
+
+    fn alone(&mut self, from: &Origin<'_>, data: &Bytes, reject: Option<String>) {
+        // A copy: a slice would keep the whole answer of the service in memory.
+        let payload = Bytes::copy_from_slice(data);
+        let mut draft = self.begin(from, Content::Alone { payload, reject });
+        from.note(&mut draft, self.behind_ms);
+        let enclosing = if self.open { self.drafts.pop() } else { None };
+        self.drafts.push(draft);
+        if let Some(mut enclosing) = enclosing {
+            enclosing.enclosed += 1;
+            self.drafts.push(enclosing);
         }
     }
 
-    fn row(&mut self, at: &Position, key: &str, arrival_ms: Option<i64>, data: &[u8]) -> Result<(), Reject> {
-        let shaper = self.shaper;
-        let metadata = Metadata {
-            stream: &shaper.stream,
-            shard_id: &shaper.shard,
-            approximate_arrival_ms: arrival_ms,
-            partition_key: key,
-            sequence_number: at.sequence.as_str(),
-            sub_sequence_number: at.sub_sequence,
-        };
-        let Some(Draft { content: Content::Rows(rows), .. }) = self.drafts.last_mut() else { return Ok(()) };
-        match shaper.output {
-            OutputStrategy::InjectMetadata => append_row(data, Some(&metadata), shaper.format, rows),
-            OutputStrategy::UseValue => append_row(data, None, shaper.format, rows),
-            OutputStrategy::UseWrapper => append_wrapped(data, &metadata, shaper.format, rows),
-        }
-    }
-
-    fn begin(&mut self, position: &Position, content: Content) {
-        self.drafts.push(Draft {
+    fn begin(&self, from: &Origin<'_>, content: Content) -> Draft {
+        Draft {
             content,
             records: 0,
-            first: position.clone(),
-            last: position.clone(),
-            covers: position.clone(),
+            first: from.position.clone(),
+            last: from.position.clone(),
+            covers: from.position.clone(),
             whole: false,
+            enclosed: 0,
             partition_key: String::new(),
             arrival_ms: None,
             behind_ms: None,
             since: self.now,
             permit: self.nothing.split_nothing(),
-        });
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// The record is in the draft, as its last one.
+    fn note(&self, draft: &mut Draft, behind_ms: Option<i64>) {
+        draft.records += 1;
+        draft.last = self.position.clone();
+        draft.covers = self.position.clone();
+        draft.whole = false;
+        draft.partition_key.clear();
+        draft.partition_key.push_str(self.key);
+        draft.arrival_ms = self.arrival_ms;
+        draft.behind_ms = behind_ms;
+    }
+}
+
+/// A separator stands between two records, not behind the last: as in Apache NiFi.
+fn separate(between: &[u8], data: &[u8], out: &mut Vec<u8>, first: bool) -> Result<(), Reject> {
+    if !first {
+        out.extend_from_slice(between);
+    }
+    out.extend_from_slice(data);
+    Ok(())
+}
+
+impl Shaper {
+    fn row(&self, from: &Origin<'_>, data: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
+        let metadata = Metadata {
+            stream: &self.stream,
+            shard_id: &self.shard,
+            approximate_arrival_ms: from.arrival_ms,
+            partition_key: from.key,
+            sequence_number: from.position.sequence.as_str(),
+            sub_sequence_number: from.position.sub_sequence,
+        };
+        match self.output {
+            OutputStrategy::InjectMetadata => append_row(data, Some(&metadata), self.format, out),
+            OutputStrategy::UseValue => append_row(data, None, self.format, out),
+            OutputStrategy::UseWrapper => append_wrapped(data, &metadata, self.format, out),
+        }
     }
 }
 

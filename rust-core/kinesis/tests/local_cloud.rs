@@ -17,7 +17,7 @@ async fn reads_commits_and_resumes() {
     let reader = Reader::start(rig.source("a", &[]));
     reader.until(&wanted, SOON).await;
     let part = reader.part(0);
-    let attributes: Vec<&str> = part.iter().map(|(n, _)| n.as_str()).collect();
+    let attributes: Vec<&str> = part.iter().map(|(n, _)| *n).collect();
     for name in [
         "aws.kinesis.stream.name",
         "aws.kinesis.shard.id",

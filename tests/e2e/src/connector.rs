@@ -1,6 +1,6 @@
 //! Source and sink joined by a queue, as the delivered flow joins them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ pub struct Published {
     /// How it ended.
     pub progress: Progress,
     /// Its attributes.
-    pub attributes: Vec<(String, String)>,
+    pub attributes: Vec<(&'static str, String)>,
 }
 
 /// A FlowFile with one payload that is no row.
@@ -31,7 +31,7 @@ pub struct Rejected {
     /// The payload.
     pub content: Vec<u8>,
     /// Its attributes.
-    pub attributes: Vec<(String, String)>,
+    pub attributes: Vec<(&'static str, String)>,
 }
 
 /// A running connector. What it did so far is in its fields.
@@ -42,7 +42,7 @@ pub struct Connector {
     pub rejected: Vec<Rejected>,
     source: Source,
     sink: Sink,
-    table: [String; 3],
+    destination: Vec<(&'static str, String)>,
     queue: VecDeque<(Arc<Batch>, usize)>,
 }
 
@@ -52,17 +52,38 @@ impl Connector {
     /// # Errors
     /// When the properties are refused.
     pub fn start(rig: &Rig, application: &str) -> Result<Self, Error> {
-        let source = SourceConfig::from_properties(&rig.source_properties(application))?;
-        let sink = SinkConfig::from_properties(&rig.sink_properties()?)?;
+        let [database, schema, table] = rig.table.clone();
+        let destination = vec![("Database", database), ("Schema", schema), ("Table", table)];
+        Self::with(&rig.source_properties(application), &rig.sink_properties()?, destination)
+    }
+
+    /// Starts a source and a sink with properties, for a destination: `Database`, `Schema` and `Table` or `Pipe`.
+    ///
+    /// # Errors
+    /// When the properties are refused.
+    pub fn with(
+        source: &BTreeMap<String, String>,
+        sink: &BTreeMap<String, String>,
+        destination: Vec<(&'static str, String)>,
+    ) -> Result<Self, Error> {
+        let source = SourceConfig::from_properties(source)?;
+        let sink = SinkConfig::from_properties(sink)?;
         let runtime = Handle::current();
         Ok(Self {
             published: Vec::new(),
             rejected: Vec::new(),
             source: Source::start(source, &runtime),
             sink: Sink::start(sink, &runtime),
-            table: rig.table.clone(),
+            destination,
             queue: VecDeque::new(),
         })
+    }
+
+    /// What source and sink have to say since the last call.
+    #[must_use]
+    pub fn messages(&self) -> Vec<String> {
+        let source = self.source.messages().into_iter().map(|message| message.text);
+        source.chain(self.sink.messages().into_iter().map(|message| message.text)).collect()
     }
 
     /// Rows published so far.
@@ -126,20 +147,18 @@ impl Connector {
     async fn publish(&mut self, batch: &Batch, index: usize, deadline: Instant) -> Result<(), Error> {
         let part = &batch.parts[index];
         let value = |name: &str| part.attribute(name).unwrap_or_default().to_owned();
-        let [database, schema, table] = self.table.clone();
         let stream = value("aws.kinesis.stream.name");
         let group = format!("{stream}.{}.{}", value("aws.kinesis.lineage.id"), value("aws.kinesis.shard.id"));
-        let request = UploadRequest::from_properties(&properties([
-            ("Database", database),
-            ("Schema", schema),
-            ("Table", table),
+        let mut named = properties([
             ("Channel Group", group),
             ("Offset Token Start", value("aws.kinesis.first.sharded.sequence.number")),
             ("Offset Token End", value("aws.kinesis.last.sharded.sequence.number")),
             ("Offset Token Previous", value("aws.kinesis.previous.sharded.sequence.number")),
             ("Size", part.content.len().to_string()),
             ("Records", part.records.to_string()),
-        ]))?;
+        ]);
+        named.extend(self.destination.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let request = UploadRequest::from_properties(&named)?;
         loop {
             let progress = self.attempt(request.clone(), &part.content, deadline).await?;
             if progress.state != State::Retry {

@@ -15,6 +15,6 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Value of a FlowFile's attribute.
 #[must_use]
-pub fn attribute<'a>(attributes: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    attributes.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+pub fn attribute<'a>(attributes: &'a [(&'static str, String)], name: &str) -> Option<&'a str> {
+    attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
 }

@@ -79,7 +79,7 @@ impl Rig {
 struct Seen {
     numbers: Vec<u64>,
     failed: Vec<Vec<u8>>,
-    parts: Vec<Vec<(String, String)>>,
+    parts: Vec<Vec<(&'static str, String)>>,
     bytes: usize,
     said: Vec<(Level, String)>,
 }
@@ -121,7 +121,7 @@ impl Reader {
         self.seen.lock().unwrap().failed.clone()
     }
 
-    pub fn part(&self, index: usize) -> Vec<(String, String)> {
+    pub fn part(&self, index: usize) -> Vec<(&'static str, String)> {
         self.seen.lock().unwrap().parts[index].clone()
     }
 
