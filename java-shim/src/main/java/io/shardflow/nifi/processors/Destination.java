@@ -10,6 +10,7 @@ package io.shardflow.nifi.processors;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.apache.nifi.components.PropertyDescriptor;
 import org.apache.nifi.components.PropertyValue;
@@ -61,9 +62,10 @@ final class Destination {
                 .getValue()
                 .equals(context.getProperty(SnowpipeProperties.DESTINATION_TYPE).getValue());
         final PropertyDescriptor other = table ? SnowpipeProperties.PIPE : SnowpipeProperties.TABLE;
+        final Set<PropertyDescriptor> unused = unusedTokens(context);
         final Map<String, String> values = new LinkedHashMap<>();
         for (final PropertyDescriptor descriptor : PER_FLOW_FILE) {
-            if (descriptor == other) {
+            if (descriptor == other || unused.contains(descriptor)) {
                 continue;
             }
             final String value =
@@ -73,6 +75,21 @@ final class Destination {
             }
         }
         return values;
+    }
+
+    /** Properties that NiFi hides keep their values; without tracking those may be anything. */
+    private static Set<PropertyDescriptor> unusedTokens(final ProcessContext context) {
+        final boolean elastic = SnowpipeProperties.ELASTIC_CHANNEL
+                .getValue()
+                .equals(context.getProperty(SnowpipeProperties.CHANNEL_TYPE).getValue());
+        final String tracking = context.getProperty(SnowpipeProperties.TRACKING).getValue();
+        if (elastic || SnowpipeProperties.TRACK_DISABLED.getValue().equals(tracking)) {
+            return Set.of(
+                    SnowpipeProperties.TOKEN_START, SnowpipeProperties.TOKEN_END, SnowpipeProperties.TOKEN_PREVIOUS);
+        }
+        return SnowpipeProperties.TRACK_FLOW_FILE.getValue().equals(tracking)
+                ? Set.of(SnowpipeProperties.TOKEN_START)
+                : Set.of();
     }
 
     private static String name(final PropertyDescriptor descriptor) {

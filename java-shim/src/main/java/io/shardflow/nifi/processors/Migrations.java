@@ -11,7 +11,10 @@ package io.shardflow.nifi.processors;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.apache.nifi.components.PropertyDescriptor;
+import org.apache.nifi.logging.ComponentLog;
+import org.apache.nifi.logging.ComponentLog;
 import org.apache.nifi.migration.PropertyConfiguration;
 
 /** Carries the properties of flows over that were saved with the processors that ours take the place of. */
@@ -19,31 +22,38 @@ final class Migrations {
 
     private static final String CUSTOM_REGION = "Custom Region";
     private static final String USE_CUSTOM_REGION = "use-custom-region";
+    private static final String RECORD = KinesisProperties.RECORD.getValue();
+    private static final String RECORD_READER = "Record Reader";
+    private static final String RECORD_WRITER = "Record Writer";
     private static final Pattern DEFAULT_PIPE = Pattern.compile("\"?(.+?)-STREAMING\"?");
 
     /** What Apache NiFi's ConsumeKinesis has and ours does not need. */
     private static final List<String> KINESIS_GONE = List.of(
             CUSTOM_REGION,
             "AWS Credentials Provider Service",
-            "Record Reader",
-            "Record Writer",
-            "Message Demarcator",
+            RECORD_READER,
+            RECORD_WRITER,
             "Checkpoint Interval",
             "Metrics Publishing",
             "proxy-configuration-service");
 
     /** What Snowflake's PublishSnowpipeStreaming has and ours does not need. */
-    private static final List<String> SNOWPIPE_GONE = List.of(
-            "Connection Strategy",
-            "Web Client Service Provider",
-            "Transfer Strategy",
-            "Channel Type",
-            "File Fragment Size",
-            "File Fragment Count");
+    private static final List<String> SNOWPIPE_GONE =
+            List.of("Web Client Service Provider", "Transfer Strategy", "File Fragment Size", "File Fragment Count");
 
     private Migrations() {}
 
-    static void kinesis(final PropertyConfiguration config) {
+    static void kinesis(final PropertyConfiguration config, final ComponentLog log) {
+        if (RECORD.equals(config.getPropertyValue(KinesisProperties.PROCESSING_STRATEGY.getName())
+                        .orElse(RECORD))
+                && Stream.of(RECORD_READER, RECORD_WRITER).anyMatch(config::isPropertySet)) {
+            log.warn(
+                    "{} and {} are not taken over: the processing strategy RECORD reads JSON objects and writes them one a"
+                            + " line. For records in another format choose FLOW_FILE, LINE_DELIMITED or DEMARCATOR and"
+                            + " convert the FlowFiles with ConvertRecord.",
+                    RECORD_READER,
+                    RECORD_WRITER);
+        }
         config.renameProperty("Max Bytes to Buffer", KinesisProperties.MAX_BATCH_SIZE.getName());
         if (config.getRawPropertyValue(KinesisProperties.REGION.getName())
                 .filter(USE_CUSTOM_REGION::equals)
@@ -55,7 +65,7 @@ final class Migrations {
         KINESIS_GONE.forEach(config::removeProperty);
     }
 
-    static void snowpipe(final PropertyConfiguration config) {
+    static void snowpipe(final PropertyConfiguration config, final ComponentLog log) {
         final PropertyDescriptor pipe = SnowpipeProperties.PIPE;
         final PropertyDescriptor destination = SnowpipeProperties.DESTINATION_TYPE;
         final String value = config.getRawPropertyValue(pipe.getName()).orElse(null);
@@ -70,6 +80,14 @@ final class Migrations {
                 config.setProperty(destination.getName(), SnowpipeProperties.TO_PIPE.getValue());
             }
         }
+        final List<String> given =
+                SNOWPIPE_GONE.stream().filter(config::isPropertySet).toList();
         SNOWPIPE_GONE.forEach(config::removeProperty);
+        if (!given.isEmpty()) {
+            log.warn(
+                    "Left out, because this processor sends rows in requests of its own HTTPS client and has no need of"
+                            + " them: {}",
+                    String.join(", ", given));
+        }
     }
 }

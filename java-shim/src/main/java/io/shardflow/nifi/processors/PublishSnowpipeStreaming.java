@@ -39,6 +39,7 @@ import org.apache.nifi.components.PropertyDescriptor;
 import org.apache.nifi.components.PropertyValue;
 import org.apache.nifi.components.ValidationContext;
 import org.apache.nifi.components.ValidationResult;
+import org.apache.nifi.context.PropertyContext;
 import org.apache.nifi.key.service.api.PrivateKeyService;
 import org.apache.nifi.logging.ComponentLog;
 import org.apache.nifi.migration.PropertyConfiguration;
@@ -129,11 +130,14 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
 
     @Override
     public void migrateProperties(final PropertyConfiguration config) {
-        Migrations.snowpipe(config);
+        Migrations.snowpipe(config, getLogger());
     }
 
     @Override
     protected List<ValidationResult> customValidate(final ValidationContext context) {
+        if (!isKeyPair(context)) {
+            return List.of();
+        }
         final boolean service =
                 context.getProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE).isSet();
         final boolean key = Settings.isSet(context.getProperty(SnowpipeProperties.PRIVATE_KEY));
@@ -145,6 +149,12 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                 .valid(false)
                 .explanation("exactly one of Private Key Service and Private Key must be set")
                 .build());
+    }
+
+    private static boolean isKeyPair(final PropertyContext context) {
+        return SnowpipeProperties.KEY_PAIR
+                .getValue()
+                .equals(context.getProperty(SnowpipeProperties.AUTHENTICATION).getValue());
     }
 
     /** Opens the sink; login and channels follow in the background. */
@@ -214,12 +224,14 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
         final Settings settings = new Settings(context)
                 .text(
                         SnowpipeProperties.AUTHENTICATION,
+                        SnowpipeProperties.CONNECTION,
                         SnowpipeProperties.ACCOUNT,
                         SnowpipeProperties.USER,
                         SnowpipeProperties.ROLE,
                         SnowpipeProperties.PRIVATE_KEY,
                         SnowpipeProperties.PRIVATE_KEY_PASSWORD,
                         SnowpipeProperties.DESTINATION_TYPE,
+                        SnowpipeProperties.CHANNEL_TYPE,
                         SnowpipeProperties.TRACKING,
                         SnowpipeProperties.TOKEN_POINTER,
                         SnowpipeProperties.GAP_STRATEGY,
@@ -232,7 +244,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                         SnowpipeProperties.GAP_TIMEOUT)
                 .size(SnowpipeProperties.MEMORY_BUDGET);
         final PropertyValue service = context.getProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE);
-        if (service.isSet()) {
+        if (service.isSet() && isKeyPair(context)) {
             final PrivateKeyService keys = service.asControllerService(PrivateKeyService.class);
             settings.value(SnowpipeProperties.PRIVATE_KEY.getName(), PrivateKeys.pem(keys.getPrivateKey()));
         }

@@ -19,6 +19,27 @@ final class SnowpipeProperties {
 
     static final AllowableValue KEY_PAIR =
             new AllowableValue("KEY_PAIR", "Key Pair", "The user proves itself with a private key");
+    static final AllowableValue MANAGED = new AllowableValue(
+            "SNOWFLAKE_MANAGED",
+            "Snowflake Managed",
+            "The identity of the Openflow runtime, by the token files that Snowflake renews. Works only inside Openflow");
+
+    static final AllowableValue STANDARD_CONNECTION =
+            new AllowableValue("STANDARD", "Standard", "By the account's public host name");
+    static final AllowableValue PRIVATE_CONNECTIVITY = new AllowableValue(
+            "PRIVATE_CONNECTIVITY",
+            "Private Connectivity",
+            "By the account's host name for private links; the name of the ingest host must resolve there, too");
+
+    static final AllowableValue STANDARD_CHANNEL = new AllowableValue(
+            "STANDARD",
+            "Standard",
+            "Named channels: rows stay in order, and with Offset Tracking Resolution Record each is stored exactly once");
+    static final AllowableValue ELASTIC_CHANNEL = new AllowableValue(
+            "ELASTIC",
+            "Elastic",
+            "The elastic channel of the table or pipe: fastest, but a row can be stored more than once, the order is not"
+                    + " kept, and rows that Snowflake rejects are known only to the table's error table");
 
     static final AllowableValue TO_PIPE =
             new AllowableValue("PIPE", "Pipe", "A pipe that was created with a mapping of its own");
@@ -29,8 +50,10 @@ final class SnowpipeProperties {
             "RECORD", "Record", "A row at or below the channel's committed offset token is not sent again");
     static final AllowableValue TRACK_FLOW_FILE = new AllowableValue(
             "FLOW_FILE", "FlowFile", "A FlowFile at or below the channel's committed offset token is not sent again");
-    static final AllowableValue TRACK_DISABLED =
-            new AllowableValue("DISABLED", "Disabled", "Every FlowFile is sent, also one that was sent before");
+    static final AllowableValue TRACK_DISABLED = new AllowableValue(
+            "DISABLED",
+            "Disabled",
+            "Every FlowFile is sent, also one that was sent before: a row can be stored more than once");
 
     static final AllowableValue GAP_WAIT = new AllowableValue(
             "WAIT",
@@ -47,8 +70,17 @@ final class SnowpipeProperties {
             .name("Authentication Strategy")
             .description("How the processor proves its identity to Snowflake.")
             .required(true)
-            .allowableValues(KEY_PAIR)
+            .allowableValues(KEY_PAIR, MANAGED)
             .defaultValue(KEY_PAIR)
+            .build();
+
+    static final PropertyDescriptor CONNECTION = new PropertyDescriptor.Builder()
+            .name("Connection Strategy")
+            .description("Network way to the account.")
+            .required(true)
+            .allowableValues(STANDARD_CONNECTION, PRIVATE_CONNECTIVITY)
+            .defaultValue(STANDARD_CONNECTION)
+            .dependsOn(AUTHENTICATION, KEY_PAIR)
             .build();
 
     static final PropertyDescriptor ACCOUNT = new PropertyDescriptor.Builder()
@@ -130,12 +162,21 @@ final class SnowpipeProperties {
             .dependsOn(DESTINATION_TYPE, TO_TABLE)
             .build();
 
+    static final PropertyDescriptor CHANNEL_TYPE = new PropertyDescriptor.Builder()
+            .name("Channel Type")
+            .description("How rows travel to Snowflake, and what is promised about them.")
+            .required(true)
+            .allowableValues(STANDARD_CHANNEL, ELASTIC_CHANNEL)
+            .defaultValue(STANDARD_CHANNEL)
+            .build();
+
     static final PropertyDescriptor TRACKING = new PropertyDescriptor.Builder()
             .name("Offset Tracking Resolution")
             .description("What the channel's committed offset token is compared with, so that nothing is stored twice.")
             .required(true)
             .allowableValues(TRACK_RECORD, TRACK_FLOW_FILE, TRACK_DISABLED)
             .defaultValue(TRACK_DISABLED)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor TOKEN_START = new PropertyDescriptor.Builder()
@@ -145,6 +186,7 @@ final class SnowpipeProperties {
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.NON_BLANK)
             .dependsOn(TRACKING, TRACK_RECORD)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor TOKEN_END = new PropertyDescriptor.Builder()
@@ -155,6 +197,7 @@ final class SnowpipeProperties {
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.NON_BLANK)
             .dependsOn(TRACKING, TRACK_RECORD, TRACK_FLOW_FILE)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor TOKEN_PREVIOUS = new PropertyDescriptor.Builder()
@@ -166,6 +209,7 @@ final class SnowpipeProperties {
             .addValidator(Validators.OPTIONAL_TEXT)
             .defaultValue("${aws.kinesis.previous.sharded.sequence.number}")
             .dependsOn(TRACKING, TRACK_RECORD, TRACK_FLOW_FILE)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor TOKEN_POINTER = new PropertyDescriptor.Builder()
@@ -174,6 +218,7 @@ final class SnowpipeProperties {
             .required(true)
             .addValidator(Validators.JSON_POINTER)
             .dependsOn(TRACKING, TRACK_RECORD)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor CHANNEL_GROUP = new PropertyDescriptor.Builder()
@@ -186,6 +231,7 @@ final class SnowpipeProperties {
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.NON_BLANK)
             .defaultValue("SHARED")
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor TRACKING_TIMEOUT = new PropertyDescriptor.Builder()
@@ -196,6 +242,7 @@ final class SnowpipeProperties {
             .required(true)
             .addValidator(Validators.duration(1_000, 3_600_000))
             .defaultValue("90 sec")
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor INSERT_TIMEOUT = new PropertyDescriptor.Builder()
@@ -215,6 +262,7 @@ final class SnowpipeProperties {
             .allowableValues(GAP_WAIT, GAP_PUBLISH, GAP_FAIL)
             .defaultValue(GAP_WAIT)
             .dependsOn(TRACKING, TRACK_RECORD, TRACK_FLOW_FILE)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor GAP_TIMEOUT = new PropertyDescriptor.Builder()
@@ -224,6 +272,7 @@ final class SnowpipeProperties {
             .addValidator(Validators.duration(0, 7L * 24 * 3_600_000))
             .defaultValue("5 min")
             .dependsOn(TRACKING, TRACK_RECORD, TRACK_FLOW_FILE)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
     static final PropertyDescriptor COMPRESSION_LEVEL = new PropertyDescriptor.Builder()
@@ -260,6 +309,7 @@ final class SnowpipeProperties {
 
     static final List<PropertyDescriptor> ALL = List.of(
             AUTHENTICATION,
+            CONNECTION,
             ACCOUNT,
             USER,
             ROLE,
@@ -271,14 +321,15 @@ final class SnowpipeProperties {
             SCHEMA,
             PIPE,
             TABLE,
+            CHANNEL_TYPE,
+            TRACKING_TIMEOUT,
             TRACKING,
             TOKEN_START,
             TOKEN_END,
-            TOKEN_PREVIOUS,
             TOKEN_POINTER,
             CHANNEL_GROUP,
-            TRACKING_TIMEOUT,
             INSERT_TIMEOUT,
+            TOKEN_PREVIOUS,
             GAP_STRATEGY,
             GAP_TIMEOUT,
             COMPRESSION_LEVEL,

@@ -147,6 +147,13 @@ class FlowDefinitionTest {
             runner(node, values).assertValid();
         }
         values.put("Snowflake Private Key", "");
+        values.put("Snowflake Account Identifier", "");
+        values.put("Snowflake Username", "");
+        values.put("Snowflake Authentication Strategy", "SNOWFLAKE_MANAGED");
+        for (final JsonNode node : group.get("processors")) {
+            runner(node, values).assertValid();
+        }
+        values.put("Snowflake Authentication Strategy", "KEY_PAIR");
         values.put("AWS Kinesis Stream Name", "");
         for (final JsonNode node : group.get("processors")) {
             runner(node, values).assertNotValid();

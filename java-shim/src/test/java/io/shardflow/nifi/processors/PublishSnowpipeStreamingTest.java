@@ -350,6 +350,8 @@ class PublishSnowpipeStreamingTest {
         assertEquals(
                 Map.ofEntries(
                         Map.entry("Authentication Strategy", "KEY_PAIR"),
+                        Map.entry("Connection Strategy", "STANDARD"),
+                        Map.entry("Channel Type", "STANDARD"),
                         Map.entry("Account", "org-account"),
                         Map.entry("User", "LOADER"),
                         Map.entry("Private Key", PEM.trim()),
@@ -379,6 +381,99 @@ class PublishSnowpipeStreamingTest {
         pipe.setProperty("Pipe", "ORDERS_PIPE");
         pipe.migrateProperties();
         assertEquals("PIPE", pipe.getProcessContext().getAllProperties().get("Destination Type"));
+    }
+
+    @Test
+    void aCompleteConfigurationOfSnowflakesProcessorIsTakenOver() throws Exception {
+        final TestRunner official = TestRunners.newTestRunner(new PublishSnowpipeStreaming(() -> bridge));
+        final KeyPair pair = KeyPairGenerator.getInstance("RSA").generateKeyPair();
+        official.addControllerService("keys", new Keys(pair.getPrivate()));
+        official.enableControllerService(official.getControllerService("keys"));
+        final Map<String, String> kept = Map.ofEntries(
+                Map.entry("Authentication Strategy", "KEY_PAIR"),
+                Map.entry("Connection Strategy", "PRIVATE_CONNECTIVITY"),
+                Map.entry("Account", "org-account"),
+                Map.entry("User", "LOADER"),
+                Map.entry("Role", "LOADING"),
+                Map.entry("Private Key Service", "keys"),
+                Map.entry("Destination Type", "TABLE"),
+                Map.entry("Database", "DB"),
+                Map.entry("Schema", "PUBLIC"),
+                Map.entry("Table", "ORDERS"),
+                Map.entry("Channel Type", "STANDARD"),
+                Map.entry("Offset Tracking Timeout", "90 s"),
+                Map.entry("Offset Tracking Resolution", "RECORD"),
+                Map.entry("Offset Token Start Expression", "${start}"),
+                Map.entry("Offset Token End Expression", "${end}"),
+                Map.entry("Offset Token Record Pointer", "/n"),
+                Map.entry("Channel Group", "SHARED"),
+                Map.entry("Channel Insert Timeout", "30 s"));
+        kept.forEach(official::setProperty);
+        official.setProperty("Web Client Service Provider", "web");
+        official.setProperty("Transfer Strategy", "FILE_FRAGMENTS");
+        official.setProperty("File Fragment Size", "64 MB");
+        official.setProperty("File Fragment Count", "4");
+        official.migrateProperties();
+
+        official.assertValid();
+        final Map<String, String> after = official.getProcessContext().getAllProperties();
+        kept.forEach((name, value) -> assertEquals(value, after.get(name), name));
+        final String warning = official.getLogger().getWarnMessages().getFirst().getMsg();
+        for (final String gone : List.of(
+                "Web Client Service Provider", "Transfer Strategy", "File Fragment Size", "File Fragment Count")) {
+            assertFalse(after.containsKey(gone), gone);
+            assertTrue(warning.contains(gone), warning);
+        }
+        assertTrue(official.getLogger().getErrorMessages().isEmpty());
+    }
+
+    @Test
+    void propertiesHaveTheDefaultsOfSnowflakesProcessor() {
+        final Map<String, String> defaults = Map.of(
+                "Authentication Strategy", "KEY_PAIR",
+                "Connection Strategy", "STANDARD",
+                "Destination Type", "TABLE",
+                "Channel Type", "STANDARD",
+                "Offset Tracking Timeout", "90 sec",
+                "Offset Tracking Resolution", "DISABLED",
+                "Channel Group", "SHARED",
+                "Channel Insert Timeout", "30 sec");
+        defaults.forEach((name, value) -> assertEquals(
+                value,
+                SnowpipeProperties.ALL.stream()
+                        .filter(descriptor -> descriptor.getName().equals(name))
+                        .findFirst()
+                        .orElseThrow()
+                        .getDefaultValue(),
+                name));
+    }
+
+    @Test
+    void aManagedRuntimeNeedsNoUserAndNoKey() {
+        final TestRunner managed = TestRunners.newTestRunner(new PublishSnowpipeStreaming(() -> bridge));
+        managed.setProperty(SnowpipeProperties.AUTHENTICATION, SnowpipeProperties.MANAGED);
+        managed.setProperty(SnowpipeProperties.DATABASE, "DB");
+        managed.setProperty(SnowpipeProperties.SCHEMA, "PUBLIC");
+        managed.setProperty(SnowpipeProperties.TABLE, "T");
+        managed.assertValid();
+        managed.run();
+        assertEquals("SNOWFLAKE_MANAGED", bridge.configurations.getFirst().get("Authentication Strategy"));
+        managed.setProperty(SnowpipeProperties.AUTHENTICATION, SnowpipeProperties.KEY_PAIR);
+        managed.assertNotValid();
+    }
+
+    @Test
+    void elasticChannelsNeedNoTokensWhateverTheirPropertiesHold() {
+        runner.setProperty(SnowpipeProperties.CHANNEL_TYPE, SnowpipeProperties.ELASTIC_CHANNEL);
+        runner.setProperty(SnowpipeProperties.TOKEN_START, "no number");
+        runner.removeProperty(SnowpipeProperties.TOKEN_POINTER);
+        runner.assertValid();
+        enqueue(ROWS, 1);
+        runner.run(4);
+
+        runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
+        assertFalse(sink.begun.getFirst().containsKey("Offset Token Start"));
+        assertEquals("ELASTIC", bridge.configurations.getFirst().get("Channel Type"));
     }
 
     private void enqueue(final String content, final int count) {
