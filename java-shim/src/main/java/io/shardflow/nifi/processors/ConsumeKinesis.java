@@ -9,20 +9,16 @@
 package io.shardflow.nifi.processors;
 
 import io.shardflow.nifi.bridge.Bridge;
-import io.shardflow.nifi.bridge.ErrorCode;
 import io.shardflow.nifi.bridge.KinesisSource;
 import io.shardflow.nifi.bridge.LogPump;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.PartHeader;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.UUID;
 import java.util.function.Supplier;
 import org.apache.nifi.annotation.behavior.InputRequirement;
 import org.apache.nifi.annotation.behavior.InputRequirement.Requirement;
@@ -46,15 +42,11 @@ import org.apache.nifi.components.PropertyDescriptor;
 import org.apache.nifi.components.ValidationContext;
 import org.apache.nifi.components.ValidationResult;
 import org.apache.nifi.components.state.Scope;
-import org.apache.nifi.components.state.StateManager;
-import org.apache.nifi.components.state.StateMap;
-import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.logging.ComponentLog;
 import org.apache.nifi.migration.PropertyConfiguration;
 import org.apache.nifi.migration.RelationshipConfiguration;
 import org.apache.nifi.processor.AbstractSessionFactoryProcessor;
 import org.apache.nifi.processor.ProcessContext;
-import org.apache.nifi.processor.ProcessSession;
 import org.apache.nifi.processor.ProcessSessionFactory;
 import org.apache.nifi.processor.Relationship;
 import org.apache.nifi.processor.VerifiableProcessor;
@@ -62,9 +54,9 @@ import org.apache.nifi.processor.VerifiableProcessor;
 /** Reads a Kinesis data stream. Everything but the FlowFiles themselves is decided on the native side. */
 @Tags({"Amazon", "AWS", "Kinesis", "Stream", "JSON", "NDJSON", "Snowflake"})
 @CapabilityDescription(
-        "Reads the JSON records of an Amazon Kinesis data stream at least once. A FlowFile holds rows of one"
-                + " shard, in order, one JSON object a line, and knows its range of positions, so that"
-                + " PublishSnowpipeStreaming stores every row once. Nodes share the shards through leases in a DynamoDB table, which"
+        "Reads the records of an Amazon Kinesis data stream at least once. A FlowFile holds records of one shard, in"
+                + " order (JSON objects, one a line, unless another strategy is chosen), and knows its range of positions,"
+                + " so that PublishSnowpipeStreaming stores every row once. Nodes share the shards through leases in a DynamoDB table, which"
                 + " also keeps the progress: it advances only when NiFi has stored the FlowFiles.")
 @InputRequirement(Requirement.INPUT_FORBIDDEN)
 @DefaultSettings(yieldDuration = "100 millis")
@@ -112,7 +104,7 @@ import org.apache.nifi.processor.VerifiableProcessor;
             attribute = "aws.kinesis.approximate.arrival.timestamp.ms",
             description = "When the last record entered the stream, in epoch milliseconds"),
     @WritesAttribute(attribute = "kinesis.millis.behind", description = "How far reading was behind the stream's end"),
-    @WritesAttribute(attribute = "mime.type", description = "application/x-ndjson on success"),
+    @WritesAttribute(attribute = "mime.type", description = "application/x-ndjson for rows of the RECORD strategy"),
     @WritesAttribute(attribute = "record.count", description = "Number of records in the FlowFile"),
     @WritesAttribute(
             attribute = "record.error.message",
@@ -122,7 +114,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
 
     static final Relationship SUCCESS = new Relationship.Builder()
             .name("success")
-            .description("Rows of one shard, in order, one JSON object a line")
+            .description("Records of one shard, in order; one JSON object a line with the RECORD strategy")
             .build();
     static final Relationship PARSE_FAILURE = new Relationship.Builder()
             .name("parse-failure")
@@ -131,9 +123,6 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
 
     static final String CONSUMED_COUNTER = "Records Consumed";
     static final String FAILED_COUNTER = "Records Parse Failure";
-
-    /** State key of this processor's id on this node. */
-    static final String NODE_ID_KEY = "node.id";
 
     private static final String FORMER_PARSE_FAILURE = "parse.failure";
     private static final String NODE_ID = "Node Id";
@@ -172,7 +161,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
 
     @Override
     public void migrateProperties(final PropertyConfiguration config) {
-        Migrations.kinesis(config);
+        Migrations.kinesis(config, getLogger());
     }
 
     @Override
@@ -200,7 +189,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     public void open(final ProcessContext context) throws IOException {
         bridge = bridges.get();
         source = bridge.openSource(settings(context)
-                .value(NODE_ID, nodeId(context.getStateManager()))
+                .value(NODE_ID, NodeId.of(context.getStateManager()))
                 .toMap());
     }
 
@@ -215,7 +204,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
         if (parts.isEmpty()) {
             context.yield();
         } else {
-            emit(current, parts, sessionFactory.createSession());
+            new Emission(current, buffers, getLogger()).emit(parts, sessionFactory.createSession());
         }
     }
 
@@ -311,67 +300,15 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
         }
     }
 
-    private void emit(final KinesisSource current, final List<PartHeader> parts, final ProcessSession session) {
-        final Settlement settlement = new Settlement(current, parts.getFirst().batch(), getLogger());
-        try {
-            for (final PartHeader part : parts) {
-                session.transfer(create(current, part, session), part.failed() ? PARSE_FAILURE : SUCCESS);
-                session.adjustCounter(CONSUMED_COUNTER, part.records(), false);
-                if (part.failed()) {
-                    session.adjustCounter(FAILED_COUNTER, part.records(), false);
-                }
-            }
-            session.commitAsync(settlement::committed, cause -> settlement.notCommitted());
-        } catch (final RuntimeException | Error e) {
-            try {
-                session.rollback();
-            } finally {
-                settlement.notCommitted();
-            }
-            throw e;
-        }
-    }
-
-    private FlowFile create(final KinesisSource current, final PartHeader part, final ProcessSession session) {
-        FlowFile flowFile = session.create();
-        flowFile = session.write(flowFile, content -> copy(current, part, content));
-        flowFile = session.putAllAttributes(flowFile, attributes(part));
-        session.getProvenanceReporter().receive(flowFile, part.transitUri());
-        return flowFile;
-    }
-
-    private void copy(final KinesisSource current, final PartHeader part, final OutputStream content)
-            throws IOException {
-        final byte[] buffer = buffers.take();
-        try {
-            long position = 0;
-            while (position < part.length()) {
-                final int bytes = current.read(part, position, buffer, 0, buffer.length);
-                if (bytes <= 0) {
-                    throw new NativeException(
-                            ErrorCode.INTERNAL.code(),
-                            "A part of %d bytes ended after %d".formatted(part.length(), position));
-                }
-                content.write(buffer, 0, bytes);
-                position += bytes;
-            }
-        } finally {
-            buffers.give(buffer);
-        }
-    }
-
-    private static Map<String, String> attributes(final PartHeader part) {
-        final String[] pairs = part.attributes();
-        final Map<String, String> attributes = HashMap.newHashMap(pairs.length / 2);
-        for (int i = 0; i + 1 < pairs.length; i += 2) {
-            attributes.put(pairs[i], pairs[i + 1]);
-        }
-        return attributes;
-    }
-
     private static Settings settings(final ProcessContext context) {
-        return new Settings(context)
-                .text(
+        final Settings settings = new Settings(context);
+        if (KinesisProperties.DEMARCATOR
+                .getValue()
+                .equals(context.getProperty(KinesisProperties.PROCESSING_STRATEGY)
+                        .getValue())) {
+            settings.raw(KinesisProperties.MESSAGE_DEMARCATOR);
+        }
+        return settings.text(
                         KinesisProperties.STREAM_NAME,
                         KinesisProperties.APPLICATION_NAME,
                         KinesisProperties.REGION,
@@ -384,25 +321,9 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
                         KinesisProperties.INITIAL_POSITION,
                         KinesisProperties.POSITION_TIMESTAMP,
                         KinesisProperties.MAX_RECORDS,
+                        KinesisProperties.WIRE_FORMAT,
                         KinesisProperties.ENDPOINT)
                 .duration(KinesisProperties.MAX_BATCH_DURATION)
                 .size(KinesisProperties.MAX_BATCH_SIZE, KinesisProperties.MEMORY_BUDGET);
-    }
-
-    /**
-     * Local state belongs to one processor on one NiFi node, also when two nodes share a host, and outlives restarts: a
-     * node that comes back finds its own leases.
-     */
-    private static String nodeId(final StateManager stateManager) throws IOException {
-        final StateMap state = stateManager.getState(Scope.LOCAL);
-        final String stored = state.get(NODE_ID_KEY);
-        if (stored != null) {
-            return stored;
-        }
-        final String fresh = UUID.randomUUID().toString();
-        final Map<String, String> values = new HashMap<>(state.toMap());
-        values.put(NODE_ID_KEY, fresh);
-        stateManager.setState(values, Scope.LOCAL);
-        return fresh;
     }
 }

@@ -11,6 +11,7 @@ package io.shardflow.nifi.processors;
 import java.util.List;
 import org.apache.nifi.components.AllowableValue;
 import org.apache.nifi.components.PropertyDescriptor;
+import org.apache.nifi.components.Validator;
 import org.apache.nifi.expression.ExpressionLanguageScope;
 
 /** Properties of {@link ConsumeKinesis}: names, values and meanings are those of Apache NiFi's own processor. */
@@ -25,10 +26,22 @@ final class KinesisProperties {
             "Enhanced Fan-Out",
             "Subscribes with SubscribeToShard: 2 MB/s for each shard for this application alone");
 
+    static final AllowableValue FLOW_FILE = new AllowableValue(
+            "FLOW_FILE", "FLOW_FILE", "Every record becomes a FlowFile of its own, whatever its bytes are");
+    static final AllowableValue LINE_DELIMITED = new AllowableValue(
+            "LINE_DELIMITED",
+            "LINE_DELIMITED",
+            "Many records of one shard make one FlowFile, with a line feed between two, whatever their bytes are");
     static final AllowableValue RECORD = new AllowableValue(
             "RECORD",
-            "Record",
-            "Every record is one JSON object and becomes one line; many lines of one shard make one FlowFile");
+            "RECORD",
+            "Every record is one JSON object and becomes one line; many lines of one shard make one FlowFile. What is"
+                    + " not exactly one JSON object goes to parse-failure. Needs no reader or writer services.");
+    static final AllowableValue DEMARCATOR = new AllowableValue(
+            "DEMARCATOR",
+            "DEMARCATOR",
+            "Many records of one shard make one FlowFile, with Message Demarcator between two, whatever their bytes"
+                    + " are");
 
     static final AllowableValue USE_VALUE =
             new AllowableValue("USE_VALUE", "Use Content as Value", "The line is the record's JSON object alone");
@@ -50,6 +63,12 @@ final class KinesisProperties {
             "LATEST", "Latest", "The first record after the very first start of the application name");
     static final AllowableValue AT_TIMESTAMP = new AllowableValue(
             "AT_TIMESTAMP", "At Timestamp", "The first record at or after Stream Position Timestamp");
+
+    static final AllowableValue CBOR = new AllowableValue(
+            "CBOR",
+            "CBOR",
+            "Binary, as AWS's SDK for Java does it: payloads are not encoded, which saves most of the work");
+    static final AllowableValue JSON = new AllowableValue("JSON", "JSON", "Text, with payloads in Base64");
 
     static final PropertyDescriptor STREAM_NAME = new PropertyDescriptor.Builder()
             .name("Stream Name")
@@ -102,9 +121,11 @@ final class KinesisProperties {
 
     static final PropertyDescriptor PROCESSING_STRATEGY = new PropertyDescriptor.Builder()
             .name("Processing Strategy")
-            .description("How records become FlowFiles.")
+            .description(
+                    "How records become FlowFiles. Records that the Kinesis Producer Library aggregated are taken apart"
+                            + " first. The default differs from Apache NiFi's FLOW_FILE.")
             .required(true)
-            .allowableValues(RECORD)
+            .allowableValues(FLOW_FILE, LINE_DELIMITED, RECORD, DEMARCATOR)
             .defaultValue(RECORD)
             .build();
 
@@ -124,6 +145,15 @@ final class KinesisProperties {
             .allowableValues(ISO_8601, EPOCH_MILLIS)
             .defaultValue(ISO_8601)
             .dependsOn(OUTPUT_STRATEGY, USE_WRAPPER, INJECT_METADATA)
+            .build();
+
+    static final PropertyDescriptor MESSAGE_DEMARCATOR = new PropertyDescriptor.Builder()
+            .name("Message Demarcator")
+            .description(
+                    "Text in UTF-8 that stands between two records of a FlowFile. Taken as it is, white space included.")
+            .required(true)
+            .addValidator(Validator.VALID)
+            .dependsOn(PROCESSING_STRATEGY, DEMARCATOR)
             .build();
 
     static final PropertyDescriptor INITIAL_POSITION = new PropertyDescriptor.Builder()
@@ -158,8 +188,9 @@ final class KinesisProperties {
     static final PropertyDescriptor MAX_BATCH_DURATION = new PropertyDescriptor.Builder()
             .name("Max Batch Duration")
             .description(
-                    "Longest time that a record waits for others of its shard before they become a FlowFile. The default"
-                            + " is below Apache NiFi's 5 sec, which every record would add to its way.")
+                    "Longest time that a record waits for others of its shard before they become a FlowFile; less where"
+                            + " few shards are active. With so many active shards that more than 200 FlowFiles a second"
+                            + " would come of it, records wait longer. The default is below Apache NiFi's 5 sec.")
             .required(true)
             .addValidator(Validators.duration(1, 3_600_000))
             .defaultValue("250 ms")
@@ -183,6 +214,14 @@ final class KinesisProperties {
             .defaultValue("64 MB")
             .build();
 
+    static final PropertyDescriptor WIRE_FORMAT = new PropertyDescriptor.Builder()
+            .name("Wire Format")
+            .description("How records travel from Kinesis. JSON is for endpoints that do not speak CBOR.")
+            .required(true)
+            .allowableValues(CBOR, JSON)
+            .defaultValue(CBOR)
+            .build();
+
     static final PropertyDescriptor ENDPOINT = new PropertyDescriptor.Builder()
             .name("Endpoint Override URL")
             .description("Address used for Kinesis and DynamoDB instead of AWS's own, for private networks and tests.")
@@ -199,12 +238,14 @@ final class KinesisProperties {
             PROCESSING_STRATEGY,
             OUTPUT_STRATEGY,
             ARRIVAL_FORMAT,
+            MESSAGE_DEMARCATOR,
             INITIAL_POSITION,
             POSITION_TIMESTAMP,
             MAX_RECORDS,
             MAX_BATCH_DURATION,
             MAX_BATCH_SIZE,
             MEMORY_BUDGET,
+            WIRE_FORMAT,
             ENDPOINT);
 
     private KinesisProperties() {}

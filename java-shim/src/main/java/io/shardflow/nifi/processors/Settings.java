@@ -35,6 +35,15 @@ final class Settings {
         return this;
     }
 
+    /** A value as it is, with its white space, also when there is nothing else in it. */
+    Settings raw(final PropertyDescriptor descriptor) {
+        final String value = context.getProperty(descriptor).getValue();
+        if (value != null) {
+            values.put(descriptor.getName(), value);
+        }
+        return this;
+    }
+
     /** Time periods, in milliseconds. */
     Settings duration(final PropertyDescriptor... descriptors) {
         for (final PropertyDescriptor descriptor : descriptors) {

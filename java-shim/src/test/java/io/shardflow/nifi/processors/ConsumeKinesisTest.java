@@ -26,7 +26,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.apache.nifi.components.ConfigVerificationResult;
 import org.apache.nifi.components.state.Scope;
 import org.apache.nifi.processor.ProcessSession;
@@ -82,6 +84,43 @@ class ConsumeKinesisTest {
 
         runner.getFlowFilesForRelationship(ConsumeKinesis.SUCCESS).getFirst().assertContentEquals(content);
         assertEquals(Buffers.BYTES, bridge.source.largestRead);
+    }
+
+    @Test
+    void thousandsOfPartsAreOneSessionAndOneCommit() throws IOException {
+        final List<byte[]> parts = IntStream.range(0, 5_000)
+                .mapToObj(i -> (i % 1_000 == 0 ? "" : "record " + i).getBytes(StandardCharsets.UTF_8))
+                .toList();
+        bridge.source.offerAll(9, parts);
+        runner.run(0, false, true);
+        final AtomicInteger commits = new AtomicInteger();
+        final ProcessSession session = watched(
+                runner.getProcessSessionFactory().createSession(), "commitAsync", args -> commits.incrementAndGet());
+        processor.onTrigger(runner.getProcessContext(), () -> session);
+
+        assertEquals(1, commits.get());
+        assertEquals(List.of(Map.entry(9L, true)), bridge.source.settled);
+        final List<MockFlowFile> flowFiles = runner.getFlowFilesForRelationship(ConsumeKinesis.SUCCESS);
+        assertEquals(parts.size(), flowFiles.size());
+        for (int i = 0; i < parts.size(); i++) {
+            flowFiles.get(i).assertContentEquals(parts.get(i));
+            flowFiles.get(i).assertAttributeEquals("aws.kinesis.first.sequence.number", Integer.toString(i));
+        }
+        assertEquals(parts.size(), runner.getCounterValue("Records Consumed"));
+    }
+
+    @Test
+    void demarcatorCrossesWithItsWhiteSpaceAndOnlyWhereItCounts() {
+        runner.setProperty(KinesisProperties.PROCESSING_STRATEGY, KinesisProperties.DEMARCATOR);
+        runner.assertNotValid();
+        runner.setProperty(KinesisProperties.MESSAGE_DEMARCATOR, " \n");
+        runner.run();
+        assertEquals(" \n", bridge.configurations.getFirst().get("Message Demarcator"));
+        assertFalse(bridge.configurations.getFirst().containsKey("Record Reader"));
+
+        runner.setProperty(KinesisProperties.PROCESSING_STRATEGY, KinesisProperties.LINE_DELIMITED);
+        runner.run();
+        assertFalse(bridge.configurations.getLast().containsKey("Message Demarcator"));
     }
 
     @Test
@@ -177,6 +216,7 @@ class ConsumeKinesisTest {
                         Map.entry("Max Records Per Request", "1000"),
                         Map.entry("Max Batch Duration", "2000"),
                         Map.entry("Max Batch Size", "1024"),
+                        Map.entry("Wire Format", "CBOR"),
                         Map.entry("Memory Budget", "67108864")),
                 config);
     }
@@ -187,7 +227,7 @@ class ConsumeKinesisTest {
         runner.run();
         final String first = bridge.configurations.get(0).get("Node Id");
         assertEquals(first, bridge.configurations.get(1).get("Node Id"));
-        runner.getStateManager().assertStateEquals(ConsumeKinesis.NODE_ID_KEY, first, Scope.LOCAL);
+        runner.getStateManager().assertStateEquals(NodeId.KEY, first, Scope.LOCAL);
 
         createRunner();
         runner.run();
@@ -211,7 +251,7 @@ class ConsumeKinesisTest {
                 "Max Batch Duration", List.of("0 ms", "soon", "2 hours"),
                 "Max Batch Size", List.of("0 B", "large"),
                 "Endpoint Override URL", List.of("localhost:4566", "ftp://host"),
-                "Processing Strategy", List.of("FLOW_FILE"));
+                "Processing Strategy", List.of("BATCH"));
         wrong.forEach((property, values) -> values.forEach(value -> {
             createRunner();
             runner.setProperty(property, value);
@@ -236,13 +276,17 @@ class ConsumeKinesisTest {
         former.put("Custom Region", "eu-new-1");
         former.put("Max Bytes to Buffer", "100 MB");
         former.put("Checkpoint Interval", "5 sec");
+        former.put("Processing Strategy", "RECORD");
         former.put("Record Reader", "some-service");
+        former.put("Record Writer", "some-service");
         final TestRunner migrating = TestRunners.newTestRunner(new ConsumeKinesis(() -> bridge));
         former.forEach(migrating::setProperty);
         final PropertyMigrationResult result = migrating.migrateProperties();
 
         assertEquals(Map.of("Max Bytes to Buffer", "Max Batch Size"), result.getPropertiesRenamed());
-        assertTrue(result.getPropertiesRemoved().containsAll(List.of("Custom Region", "Checkpoint Interval")));
+        assertTrue(result.getPropertiesRemoved()
+                .containsAll(List.of("Custom Region", "Checkpoint Interval", "Record Reader", "Record Writer")));
+        assertTrue(migrating.getLogger().getWarnMessages().getFirst().getMsg().contains("Record Reader"));
         assertEquals(
                 "eu-new-1", migrating.getProcessContext().getAllProperties().get("Region"));
         assertEquals(
@@ -286,15 +330,35 @@ class ConsumeKinesisTest {
         assertEquals("library missing", results.getFirst().getExplanation());
     }
 
+    @Test
+    void upstreamsOtherStrategiesMoveOverWithoutAWord() {
+        for (final String strategy : List.of("FLOW_FILE", "LINE_DELIMITED", "DEMARCATOR")) {
+            final TestRunner migrating = TestRunners.newTestRunner(new ConsumeKinesis(() -> bridge));
+            migrating.setProperty("Processing Strategy", strategy);
+            migrating.setProperty("Message Demarcator", "|");
+            final PropertyMigrationResult result = migrating.migrateProperties();
+            assertFalse(result.getPropertiesRemoved().contains("Message Demarcator"));
+            assertTrue(migrating.getLogger().getWarnMessages().isEmpty());
+        }
+    }
+
     /** A session whose commit fails as NiFi's does: by callback and by exception. */
     private static ProcessSession failingCommit(final ProcessSession session, final RuntimeException failure) {
+        return watched(session, "commitAsync", args -> {
+            @SuppressWarnings("unchecked")
+            final Consumer<Throwable> onFailure = (Consumer<Throwable>) args[1];
+            onFailure.accept(failure);
+            throw failure;
+        });
+    }
+
+    /** A session that tells the arguments of one method before it acts. */
+    private static ProcessSession watched(
+            final ProcessSession session, final String watched, final Consumer<Object[]> before) {
         return (ProcessSession) Proxy.newProxyInstance(
                 ProcessSession.class.getClassLoader(), new Class<?>[] {ProcessSession.class}, (proxy, method, args) -> {
-                    if ("commitAsync".equals(method.getName())) {
-                        @SuppressWarnings("unchecked")
-                        final Consumer<Throwable> onFailure = (Consumer<Throwable>) args[1];
-                        onFailure.accept(failure);
-                        throw failure;
+                    if (watched.equals(method.getName())) {
+                        before.accept(args);
                     }
                     try {
                         return method.invoke(session, args);

@@ -40,6 +40,18 @@ final class FakeSource implements KinesisSource {
         return this;
     }
 
+    /** Adds a batch of many parts, each with one record. */
+    FakeSource offerAll(final long batch, final List<byte[]> parts) {
+        final List<PartHeader> headers = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            contents.put(batch + "/" + i, parts.get(i));
+            final String[] attributes = {"aws.kinesis.first.sequence.number", Integer.toString(i)};
+            headers.add(new PartHeader(batch, i, false, parts.get(i).length, 1, "kinesis://stream/shard", attributes));
+        }
+        batches.add(headers);
+        return this;
+    }
+
     @Override
     public List<PartHeader> poll(final long waitMillis) {
         if (pollFailure != null) {
