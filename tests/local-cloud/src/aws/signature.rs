@@ -143,8 +143,8 @@ fn canonical(parts: &Parts, body: &[u8], signed: &str) -> String {
         let values: Vec<_> =
             parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         let mut value = values.join(",");
-        if name == "host" && value.is_empty() {
-            // HTTP/2 carries the host in the request's authority.
+        if matches!(name, "host" | ":authority") && value.is_empty() {
+            // HTTP/2 carries the host in the request's authority; some SDKs sign it under that name.
             value = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
         }
         let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
