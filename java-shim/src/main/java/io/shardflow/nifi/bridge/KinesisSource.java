@@ -25,6 +25,12 @@ public interface KinesisSource {
     /** What the user should be told; each message is given once. */
     List<Message> messages();
 
+    /** Signs with these from now on. */
+    void credentials(AwsKeys keys);
+
+    /** There are no newer credentials at the moment, and why. */
+    void noCredentials(String reason);
+
     /** Lets {@link #poll} end soon; what was handed out can still be settled. */
     void stopFetching();
 

@@ -85,6 +85,12 @@ final class Native {
      * <ul>
      *   <li>{@code messages}: answers level, text, level, text, … with levels ERROR, WARN, INFO; each is told once
      *   <li>{@code stop-fetching} (source): answers nothing
+     *   <li>{@code credentials}, access key id, secret, session token or null, expiry in epoch milliseconds or null
+     *       (source): signs with these from now on; answers nothing
+     *   <li>{@code no-credentials}, reason (source): there are no newer ones at the moment; answers nothing
+     *   <li>{@code pieces}, upload id (sink): rows that take another way than the rest, seven texts each: FAILED or INVALID,
+     *       first byte, bytes, rows, first and last offset token (empty when not known), reason
+     *   <li>{@code counters} (sink): answers name, number, … of what was counted since the last time
      *   <li>{@code abandon}, upload id (sink): answers nothing
      *   <li>{@code deregister} (source): removes the fan-out consumer; answers as {@code messages}
      *   <li>with handle 0, {@code verify-source} or {@code verify-sink} followed by pairs of configuration: answers

@@ -35,6 +35,20 @@ final class NativeSource extends NativeHandle implements KinesisSource {
     }
 
     @Override
+    public void credentials(final AwsKeys keys) {
+        final String expiry =
+                keys.expiry() == null ? null : Long.toString(keys.expiry().toEpochMilli());
+        Native.control(
+                id(),
+                new String[] {"credentials", keys.accessKeyId(), keys.secretAccessKey(), keys.sessionToken(), expiry});
+    }
+
+    @Override
+    public void noCredentials(final String reason) {
+        Native.control(id(), new String[] {"no-credentials", reason});
+    }
+
+    @Override
     public void stopFetching() {
         Native.control(id(), new String[] {"stop-fetching"});
     }

@@ -26,6 +26,15 @@ public interface SnowpipeSink {
     /** The content is complete. */
     void finishData(long upload);
 
+    /**
+     * Rows of an upload that take another way than the rest: those that fail are known when all content was handed over,
+     * those that are invalid when the upload has ended.
+     */
+    List<Piece> pieces(long upload);
+
+    /** What was counted since the last call, by the names of counters. */
+    Map<String, Long> counters();
+
     /** The FlowFile goes back to its queue: forget the upload. */
     void abandon(long upload);
 

@@ -13,6 +13,10 @@ final class Attributes {
 
     /** Number of rows that Snowflake rejected. */
     static final String ROW_ERRORS = "channel.status.row.errors.added";
+    /** Offset token that the first row of a FlowFile with a part of the rows has at least. */
+    static final String OFFSET_START = "snowpipe.streaming.offset.start";
+    /** Offset token that the last row of a FlowFile with a part of the rows has at most. */
+    static final String OFFSET_END = "snowpipe.streaming.offset.end";
     /** Why a FlowFile is not successful. */
     static final String MESSAGE = "snowpipe.streaming.message";
 

@@ -139,6 +139,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
 
     private volatile Bridge bridge;
     private volatile KinesisSource source;
+    private volatile CredentialFeed feed;
 
     /** For NiFi. */
     public ConsumeKinesis() {
@@ -171,26 +172,22 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
 
     @Override
     protected List<ValidationResult> customValidate(final ValidationContext context) {
-        final boolean id = Settings.isSet(context.getProperty(KinesisProperties.ACCESS_KEY_ID));
-        final boolean secret = Settings.isSet(context.getProperty(KinesisProperties.SECRET_ACCESS_KEY));
-        if (id == secret) {
-            return List.of();
-        }
-        final PropertyDescriptor missing = id ? KinesisProperties.SECRET_ACCESS_KEY : KinesisProperties.ACCESS_KEY_ID;
-        return List.of(new ValidationResult.Builder()
-                .subject(missing.getName())
-                .valid(false)
-                .explanation("the access key id and its secret must be set both or neither")
-                .build());
+        final List<ValidationResult> problems = AwsIdentity.validate(context);
+        Proxies.validate(context).ifPresent(problems::add);
+        return problems;
     }
 
     /** Opens the source; creating tables and taking leases goes on in the background. */
     @OnScheduled
     public void open(final ProcessContext context) throws IOException {
         bridge = bridges.get();
-        source = bridge.openSource(settings(context)
+        final KinesisSource opened = bridge.openSource(settings(context)
                 .value(NODE_ID, NodeId.of(context.getStateManager()))
                 .toMap());
+        source = opened;
+        feed = AwsIdentity.service(context)
+                .map(service -> CredentialFeed.start(service, opened, getLogger()))
+                .orElse(null);
     }
 
     @Override
@@ -236,6 +233,12 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
                 getLogger().warn("The Kinesis source did not close cleanly; leases end by themselves", e);
             }
         }
+        // After the source: its last calls are signed, too.
+        final CredentialFeed last = feed;
+        feed = null;
+        if (last != null) {
+            last.close();
+        }
         buffers.clear();
     }
 
@@ -248,7 +251,11 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
             return;
         }
         try {
-            Reports.log(bridges.get().deregisterConsumer(settings(context).toMap()), getLogger());
+            Reports.log(
+                    bridges.get()
+                            .deregisterConsumer(AwsIdentity.resolve(context, settings(context))
+                                    .toMap()),
+                    getLogger());
         } catch (final RuntimeException e) {
             getLogger()
                     .warn(
@@ -264,10 +271,12 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     public List<ConfigVerificationResult> verify(
             final ProcessContext context, final ComponentLog verificationLogger, final Map<String, String> attributes) {
         try {
-            return Reports.results(bridges.get().verifySource(settings(context).toMap()));
-        } catch (final NativeException e) {
+            return Reports.results(bridges.get()
+                    .verifySource(
+                            AwsIdentity.resolve(context, settings(context)).toMap()));
+        } catch (final RuntimeException e) {
             verificationLogger.warn("Verification failed", e);
-            return Reports.failed("Kinesis Source", e);
+            return Reports.failed(e instanceof NativeException ? "Kinesis Source" : "Get AWS credentials", e);
         }
     }
 
@@ -308,12 +317,19 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
                         .getValue())) {
             settings.raw(KinesisProperties.MESSAGE_DEMARCATOR);
         }
-        return settings.text(
+        AwsIdentity.announce(context, settings);
+        return Proxies.add(context, settings)
+                .text(
                         KinesisProperties.STREAM_NAME,
                         KinesisProperties.APPLICATION_NAME,
                         KinesisProperties.REGION,
                         KinesisProperties.ACCESS_KEY_ID,
                         KinesisProperties.SECRET_ACCESS_KEY,
+                        KinesisProperties.SESSION_TOKEN,
+                        KinesisProperties.ROLE_ARN,
+                        KinesisProperties.ROLE_SESSION_NAME,
+                        KinesisProperties.ROLE_EXTERNAL_ID,
+                        KinesisProperties.ROLE_STS_ENDPOINT,
                         KinesisProperties.CONSUMER_TYPE,
                         KinesisProperties.PROCESSING_STRATEGY,
                         KinesisProperties.OUTPUT_STRATEGY,
@@ -322,7 +338,8 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
                         KinesisProperties.POSITION_TIMESTAMP,
                         KinesisProperties.MAX_RECORDS,
                         KinesisProperties.WIRE_FORMAT,
-                        KinesisProperties.ENDPOINT)
+                        KinesisProperties.ENDPOINT,
+                        KinesisProperties.CA_FILE)
                 .duration(KinesisProperties.MAX_BATCH_DURATION)
                 .size(KinesisProperties.MAX_BATCH_SIZE, KinesisProperties.MEMORY_BUDGET);
     }

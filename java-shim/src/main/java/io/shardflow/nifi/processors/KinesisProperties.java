@@ -8,6 +8,7 @@
  */
 package io.shardflow.nifi.processors;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.apache.nifi.components.AllowableValue;
 import org.apache.nifi.components.PropertyDescriptor;
@@ -88,18 +89,20 @@ final class KinesisProperties {
 
     static final PropertyDescriptor REGION = new PropertyDescriptor.Builder()
             .name("Region")
-            .description("AWS region of the stream and of the table, such as us-west-2, ap-southeast-1 or eu-west-1.")
+            .description(
+                    "AWS region of the stream and of the table, such as us-west-2, ap-southeast-1 or eu-west-1. It has no"
+                            + " default, unlike in Apache NiFi: an empty parameter would silently mean another region.")
             .required(true)
             .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
             .addValidator(Validators.REGION_ID)
-            .defaultValue("us-west-2")
             .build();
 
     static final PropertyDescriptor ACCESS_KEY_ID = new PropertyDescriptor.Builder()
             .name("AWS Access Key ID")
             .description(
-                    "Access key for Kinesis and DynamoDB. Without it the AWS default credentials chain of the machine"
-                            + " is used.")
+                    "Access key for Kinesis and DynamoDB. Without it, and without an AWS Credentials Provider Service, the"
+                            + " AWS default credentials chain of the machine is used: environment, profile, web identity, container,"
+                            + " instance.")
             .sensitive(true)
             .addValidator(Validators.OPTIONAL_TEXT)
             .build();
@@ -109,6 +112,45 @@ final class KinesisProperties {
             .description("Secret that belongs to AWS Access Key ID.")
             .sensitive(true)
             .addValidator(Validators.OPTIONAL_TEXT)
+            .build();
+
+    static final PropertyDescriptor SESSION_TOKEN = new PropertyDescriptor.Builder()
+            .name("AWS Session Token")
+            .description(
+                    "Token that belongs to temporary keys. They end without a successor: for lasting work use an AWS"
+                            + " Credentials Provider Service, a role or the identity of the machine.")
+            .sensitive(true)
+            .addValidator(Validators.OPTIONAL_TEXT)
+            .build();
+
+    static final PropertyDescriptor ROLE_ARN = new PropertyDescriptor.Builder()
+            .name("Assume Role ARN")
+            .description(
+                    "Role that is assumed with the credentials, such as arn:aws:iam::123456789012:role/NAME, for instance in"
+                            + " another account. Its own credentials are renewed before they expire.")
+            .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
+            .addValidator(Validators.OPTIONAL_ROLE_ARN)
+            .build();
+
+    static final PropertyDescriptor ROLE_SESSION_NAME = new PropertyDescriptor.Builder()
+            .name("Assume Role Session Name")
+            .description("Name of the session in the audit logs of AWS; Shardflow when not set.")
+            .addValidator(Validators.OPTIONAL_TEXT)
+            .dependsOn(ROLE_ARN)
+            .build();
+
+    static final PropertyDescriptor ROLE_EXTERNAL_ID = new PropertyDescriptor.Builder()
+            .name("Assume Role External ID")
+            .description("External id that the trust policy of the role demands.")
+            .addValidator(Validators.OPTIONAL_TEXT)
+            .dependsOn(ROLE_ARN)
+            .build();
+
+    static final PropertyDescriptor ROLE_STS_ENDPOINT = new PropertyDescriptor.Builder()
+            .name("Assume Role STS Endpoint Override")
+            .description("Address used for AWS STS instead of the region's, for private networks and tests.")
+            .addValidator(Validators.OPTIONAL_URL)
+            .dependsOn(ROLE_ARN)
             .build();
 
     static final PropertyDescriptor CONSUMER_TYPE = new PropertyDescriptor.Builder()
@@ -228,12 +270,25 @@ final class KinesisProperties {
             .addValidator(Validators.OPTIONAL_URL)
             .build();
 
-    static final List<PropertyDescriptor> ALL = List.of(
+    static final PropertyDescriptor CA_FILE = new PropertyDescriptor.Builder()
+            .name("CA Certificates File")
+            .description(
+                    "PEM file with certificates of further authorities to trust, for networks that inspect TLS and tests.")
+            .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
+            .addValidator(Validators.OPTIONAL_FILE)
+            .build();
+
+    static final List<PropertyDescriptor> ALL = withCredentialsService(
             STREAM_NAME,
             APPLICATION_NAME,
             REGION,
             ACCESS_KEY_ID,
             SECRET_ACCESS_KEY,
+            SESSION_TOKEN,
+            ROLE_ARN,
+            ROLE_SESSION_NAME,
+            ROLE_EXTERNAL_ID,
+            ROLE_STS_ENDPOINT,
             CONSUMER_TYPE,
             PROCESSING_STRATEGY,
             OUTPUT_STRATEGY,
@@ -246,7 +301,15 @@ final class KinesisProperties {
             MAX_BATCH_SIZE,
             MEMORY_BUDGET,
             WIRE_FORMAT,
-            ENDPOINT);
+            ENDPOINT,
+            Proxies.SERVICE,
+            CA_FILE);
 
     private KinesisProperties() {}
+
+    private static List<PropertyDescriptor> withCredentialsService(final PropertyDescriptor... others) {
+        final List<PropertyDescriptor> all = new ArrayList<>(List.of(others));
+        ServiceCredentials.DESCRIPTOR.ifPresent(service -> all.add(all.indexOf(REGION), service));
+        return List.copyOf(all);
+    }
 }

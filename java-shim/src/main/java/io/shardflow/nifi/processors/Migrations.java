@@ -27,14 +27,8 @@ final class Migrations {
     private static final Pattern DEFAULT_PIPE = Pattern.compile("\"?(.+?)-STREAMING\"?");
 
     /** What Apache NiFi's ConsumeKinesis has and ours does not need. */
-    private static final List<String> KINESIS_GONE = List.of(
-            CUSTOM_REGION,
-            "AWS Credentials Provider Service",
-            RECORD_READER,
-            RECORD_WRITER,
-            "Checkpoint Interval",
-            "Metrics Publishing",
-            "proxy-configuration-service");
+    private static final List<String> KINESIS_GONE =
+            List.of(CUSTOM_REGION, RECORD_READER, RECORD_WRITER, "Checkpoint Interval", "Metrics Publishing");
 
     /** What Snowflake's PublishSnowpipeStreaming has and ours does not need. */
     private static final List<String> SNOWPIPE_GONE =
@@ -60,6 +54,10 @@ final class Migrations {
             config.setProperty(
                     KinesisProperties.REGION.getName(),
                     config.getRawPropertyValue(CUSTOM_REGION).orElse(null));
+        }
+        config.renameProperty("proxy-configuration-service", Proxies.SERVICE.getName());
+        if (ServiceCredentials.DESCRIPTOR.isEmpty()) {
+            config.removeProperty("AWS Credentials Provider Service");
         }
         KINESIS_GONE.forEach(config::removeProperty);
     }

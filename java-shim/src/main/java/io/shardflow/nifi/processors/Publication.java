@@ -11,9 +11,11 @@ package io.shardflow.nifi.processors;
 import io.shardflow.nifi.bridge.ErrorCode;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.Outcome;
+import io.shardflow.nifi.bridge.Piece;
 import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -87,6 +89,7 @@ final class Publication {
         }
         final ProcessSession intake = sessionFactory.createSession();
         try {
+            sink.counters().forEach((name, added) -> intake.adjustCounter(name, added, true));
             final List<FlowFile> flowFiles = intake.get(most);
             for (final FlowFile flowFile : flowFiles) {
                 if (flowFile.getSize() == 0) {
@@ -181,7 +184,7 @@ final class Publication {
     }
 
     /** Does what the outcome asks for; true when anything moved. */
-    private boolean step(final Upload upload, final Outcome outcome) {
+    private boolean step(final Upload upload, final Outcome outcome) throws IOException {
         final Outcome.State state = outcome.stateOf();
         switch (state) {
             case WAITING, WANT_DATA, IN_FLIGHT -> {
@@ -201,6 +204,7 @@ final class Publication {
         try {
             send(upload);
             upload.moveTo(Outcome.State.IN_FLIGHT);
+            takeOutOversized(upload);
             upload.renewSession(sessionFactory.createSession());
         } catch (final NativeException e) {
             final Outcome outcome = sink.advance(upload.id(), 0);
@@ -213,6 +217,18 @@ final class Publication {
                 throw e;
             }
         }
+    }
+
+    /** Rows that fit into no request leave now: later nothing would tell that they were not stored with the others. */
+    private void takeOutOversized(final Upload upload) throws IOException {
+        final List<Piece> pieces = sink.pieces(upload.id());
+        for (final Piece piece : pieces) {
+            final ProcessSession session = upload.session();
+            log.error("{}: {}", upload.flowFile(), piece.reason());
+            final FlowFile row = Pieces.extract(session, upload.flowFile(), List.of(piece));
+            session.transfer(row, PublishSnowpipeStreaming.FAILURE);
+        }
+        upload.takenOut(pieces);
     }
 
     private void send(final Upload upload) throws IOException {
@@ -235,27 +251,51 @@ final class Publication {
         }
     }
 
-    private void end(final Upload upload, final Outcome outcome) {
+    private void end(final Upload upload, final Outcome outcome) throws IOException {
         uploads.remove(upload);
         final ProcessSession session = upload.session();
-        final FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
+        FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
         if (outcome.rowsSent() > 0) {
             session.getProvenanceReporter().send(flowFile, outcome.transitUri(), upload.elapsedMillis());
         }
         switch (outcome.stateOf()) {
-            case COMMITTED -> session.transfer(flowFile, PublishSnowpipeStreaming.SUCCESS);
+            case COMMITTED -> {
+                flowFile = withoutPieces(session, flowFile, upload.takenOut());
+                session.transfer(flowFile, PublishSnowpipeStreaming.SUCCESS);
+            }
             case INVALID -> {
                 log.warn("Snowflake rejected {} rows of {}: {}", outcome.rowErrors(), flowFile, outcome.message());
-                session.transfer(flowFile, PublishSnowpipeStreaming.INVALID);
+                endInvalid(upload, session, flowFile);
             }
             default -> {
                 log.error("{} cannot be published: {}", flowFile, outcome.message());
                 session.transfer(flowFile, PublishSnowpipeStreaming.FAILURE);
             }
         }
-        count(session, outcome, flowFile.getSize());
+        count(session, upload, outcome, upload.flowFile().getSize());
         // If this fails the FlowFile is in its queue again, and what it holds is known to be stored.
         session.commitAsync();
+    }
+
+    /** With the rows known that may be meant, only they are invalid. */
+    private void endInvalid(final Upload upload, final ProcessSession session, final FlowFile flowFile)
+            throws IOException {
+        final List<Piece> pieces = new ArrayList<>(sink.pieces(upload.id()));
+        final List<Piece> rejected = pieces.stream()
+                .filter(piece -> piece.way() == Piece.Way.INVALID)
+                .toList();
+        if (rejected.isEmpty()) {
+            session.transfer(withoutPieces(session, flowFile, upload.takenOut()), PublishSnowpipeStreaming.INVALID);
+            return;
+        }
+        session.transfer(Pieces.extract(session, flowFile, rejected), PublishSnowpipeStreaming.INVALID);
+        final FlowFile rest = session.removeAttribute(annotate(session, flowFile, 0, null), Attributes.MESSAGE);
+        session.transfer(withoutPieces(session, rest, pieces), PublishSnowpipeStreaming.SUCCESS);
+    }
+
+    private static FlowFile withoutPieces(
+            final ProcessSession session, final FlowFile flowFile, final List<Piece> pieces) {
+        return pieces.isEmpty() ? flowFile : Pieces.without(session, flowFile, pieces);
     }
 
     private static String reason(final Outcome outcome) {
@@ -272,7 +312,10 @@ final class Publication {
                         : Map.of(Attributes.ROW_ERRORS, errors, Attributes.MESSAGE, reason));
     }
 
-    private static void count(final ProcessSession session, final Outcome outcome, final long bytes) {
+    private static void count(
+            final ProcessSession session, final Upload upload, final Outcome outcome, final long bytes) {
+        session.adjustCounter("Processing Duration", upload.elapsedMillis(), false);
+        session.adjustCounter("Offset Token Polling Duration", upload.inFlightMillis(), false);
         session.adjustCounter("Rows Sent", outcome.rowsSent(), false);
         session.adjustCounter("Rows Skipped", outcome.rowsSkipped(), false);
         if (outcome.rowsSent() > 0) {
@@ -291,7 +334,7 @@ final class Publication {
                     return;
                 }
             }
-        } catch (final RuntimeException e) {
+        } catch (final RuntimeException | IOException e) {
             log.debug("{} goes back to its queue", upload.flowFile(), e);
             giveBack(upload);
         }

@@ -74,6 +74,12 @@ import org.apache.nifi.processor.VerifiableProcessor;
             attribute = "channel.status.row.errors.added",
             description = "Number of rows of this FlowFile that Snowflake rejected, 0 when none"),
     @WritesAttribute(
+            attribute = "snowpipe.streaming.offset.start",
+            description = "Offset token that the first row has at least, on a FlowFile that holds a part of the rows"),
+    @WritesAttribute(
+            attribute = "snowpipe.streaming.offset.end",
+            description = "Offset token that the last row has at most, on a FlowFile that holds a part of the rows"),
+    @WritesAttribute(
             attribute = "snowpipe.streaming.message",
             description = "Why the FlowFile could not be stored, or which rows were rejected, on failure and invalid")
 })
@@ -85,7 +91,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
             .build();
     static final Relationship FAILURE = new Relationship.Builder()
             .name("failure")
-            .description("The rows cannot be stored")
+            .description("The rows cannot be stored. A row that is too large for a request comes here alone")
             .build();
     static final Relationship INVALID = new Relationship.Builder()
             .name("invalid")
@@ -135,14 +141,16 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
 
     @Override
     protected List<ValidationResult> customValidate(final ValidationContext context) {
+        final List<ValidationResult> proxy =
+                Proxies.validate(context).map(List::of).orElse(List.of());
         if (!isKeyPair(context)) {
-            return List.of();
+            return proxy;
         }
         final boolean service =
                 context.getProperty(SnowpipeProperties.PRIVATE_KEY_SERVICE).isSet();
         final boolean key = Settings.isSet(context.getProperty(SnowpipeProperties.PRIVATE_KEY));
         if (service != key) {
-            return List.of();
+            return proxy;
         }
         return List.of(new ValidationResult.Builder()
                 .subject(SnowpipeProperties.PRIVATE_KEY.getName())
@@ -221,7 +229,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
     }
 
     private static Settings settings(final ProcessContext context) {
-        final Settings settings = new Settings(context)
+        final Settings settings = Proxies.add(context, new Settings(context))
                 .text(
                         SnowpipeProperties.AUTHENTICATION,
                         SnowpipeProperties.CONNECTION,
@@ -234,6 +242,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                         SnowpipeProperties.CHANNEL_TYPE,
                         SnowpipeProperties.TRACKING,
                         SnowpipeProperties.TOKEN_POINTER,
+                        SnowpipeProperties.INVALID_ROWS,
                         SnowpipeProperties.GAP_STRATEGY,
                         SnowpipeProperties.COMPRESSION_LEVEL,
                         SnowpipeProperties.ENDPOINT,

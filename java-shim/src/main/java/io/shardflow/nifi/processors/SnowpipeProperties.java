@@ -55,6 +55,14 @@ final class SnowpipeProperties {
             "Disabled",
             "Every FlowFile is sent, also one that was sent before: a row can be stored more than once");
 
+    static final AllowableValue INVALID_FLOW_FILE =
+            new AllowableValue("FLOW_FILE", "FlowFile", "The FlowFile that holds them, as Snowflake's processor does");
+    static final AllowableValue INVALID_ONLY_ROWS = new AllowableValue(
+            "ROWS",
+            "Rows",
+            "The rows of the requests that hold them; the rest of the FlowFile is successful. Snowflake names the request"
+                    + " and not the row, so rows that were stored can be among them, mostly when many rows are rejected");
+
     static final AllowableValue GAP_WAIT = new AllowableValue(
             "WAIT",
             "Wait",
@@ -253,6 +261,16 @@ final class SnowpipeProperties {
             .defaultValue("30 sec")
             .build();
 
+    static final PropertyDescriptor INVALID_ROWS = new PropertyDescriptor.Builder()
+            .name("Invalid Rows")
+            .description("What is routed to invalid when Snowflake rejects rows that it has accepted before.")
+            .required(true)
+            .allowableValues(INVALID_FLOW_FILE, INVALID_ONLY_ROWS)
+            .defaultValue(INVALID_FLOW_FILE)
+            .dependsOn(TRACKING, TRACK_RECORD)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
+            .build();
+
     static final PropertyDescriptor GAP_STRATEGY = new PropertyDescriptor.Builder()
             .name("Gap Strategy")
             .description(
@@ -330,11 +348,13 @@ final class SnowpipeProperties {
             CHANNEL_GROUP,
             INSERT_TIMEOUT,
             TOKEN_PREVIOUS,
+            INVALID_ROWS,
             GAP_STRATEGY,
             GAP_TIMEOUT,
             COMPRESSION_LEVEL,
             MEMORY_BUDGET,
             ENDPOINT,
+            Proxies.SERVICE,
             CA_FILE);
 
     private SnowpipeProperties() {}

@@ -9,6 +9,7 @@
 package io.shardflow.nifi.processors;
 
 import io.shardflow.nifi.bridge.Outcome;
+import io.shardflow.nifi.bridge.Piece;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.nifi.flowfile.FlowFile;
@@ -26,6 +27,8 @@ final class Upload {
     private final AtomicBoolean claimed = new AtomicBoolean();
 
     private ProcessSession session;
+    private long inFlightNanos;
+    private List<Piece> takenOut = List.of();
     private Outcome.State state = Outcome.State.WAITING;
     private boolean ended;
 
@@ -62,6 +65,20 @@ final class Upload {
         return (System.nanoTime() - startNanos) / 1_000_000;
     }
 
+    /** Since its content was handed over; 0 when it was not. */
+    long inFlightMillis() {
+        return inFlightNanos == 0 ? 0 : (System.nanoTime() - inFlightNanos) / 1_000_000;
+    }
+
+    /** Rows that have left for failure. */
+    List<Piece> takenOut() {
+        return takenOut;
+    }
+
+    void takenOut(final List<Piece> pieces) {
+        takenOut = pieces;
+    }
+
     /** Reserves the upload for the calling thread; false when another has it or it has ended. */
     boolean claim() {
         if (!claimed.compareAndSet(false, true)) {
@@ -81,6 +98,9 @@ final class Upload {
     /** Remembers the state and tells whether it is another than before. */
     boolean moveTo(final Outcome.State next) {
         final boolean changed = state != next;
+        if (changed && next == Outcome.State.IN_FLIGHT) {
+            inFlightNanos = System.nanoTime();
+        }
         state = next;
         return changed;
     }

@@ -35,6 +35,7 @@ import org.apache.nifi.processor.DataUnit;
 final class Validators {
 
     private static final Pattern REGION = Pattern.compile("[a-z]{2,}(-[a-z]+)+-\\d{1,2}");
+    private static final Pattern ROLE_ARN = Pattern.compile("arn:[a-z-]+:iam::[^:]+:role/.+");
     private static final Pattern DURATION = Pattern.compile(
             "\\d+(\\.\\d+)?\\s*(ns|nano|nanos|nanosecond|nanoseconds|ms|milli|millis|millisecond|milliseconds|s|sec|secs"
                     + "|second|seconds|m|min|mins|minute|minutes|h|hr|hrs|hour|hours|d|day|days|w|wk|wks|week|weeks)",
@@ -48,9 +49,16 @@ final class Validators {
     static final Validator OPTIONAL_TEXT = of(value -> Optional.empty());
 
     /** A region id such as {@code eu-west-1}; a new region of AWS needs no new release of ours. */
-    static final Validator REGION_ID = of(value -> REGION.matcher(value).matches()
+    static final Validator REGION_ID = of(value -> REGION.matcher(value.trim()).matches()
             ? Optional.empty()
-            : Optional.of("must be a region such as us-west-2, ap-southeast-1 or eu-west-1"));
+            : Optional.of("\"%s\" is not the id of an AWS region such as us-west-2, ap-southeast-1 or eu-west-1"
+                    .formatted(value)));
+
+    /** The ARN of an IAM role, or nothing. */
+    static final Validator OPTIONAL_ROLE_ARN =
+            optional(value -> ROLE_ARN.matcher(value.trim()).matches()
+                    ? Optional.empty()
+                    : Optional.of("must be the ARN of a role such as arn:aws:iam::123456789012:role/NAME"));
 
     /** An {@code http} or {@code https} address, or nothing. */
     static final Validator OPTIONAL_URL = optional(value -> checkUrl(value, Set.of("http", "https")));

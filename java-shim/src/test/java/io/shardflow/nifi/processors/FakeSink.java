@@ -13,6 +13,7 @@ import io.shardflow.nifi.bridge.Message;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.Outcome;
 import io.shardflow.nifi.bridge.Outcome.State;
+import io.shardflow.nifi.bridge.Piece;
 import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayDeque;
@@ -35,6 +36,8 @@ final class FakeSink implements SnowpipeSink {
     final Map<Long, ByteArrayOutputStream> written = new ConcurrentHashMap<>();
     final Map<Long, Boolean> finished = new ConcurrentHashMap<>();
     final List<String> calls = Collections.synchronizedList(new ArrayList<>());
+    final List<Piece> pieces = new ArrayList<>();
+    final Map<String, Long> counters = new ConcurrentHashMap<>();
     final List<Message> messages = new ArrayList<>();
     final AtomicLong longestWait = new AtomicLong();
 
@@ -91,6 +94,18 @@ final class FakeSink implements SnowpipeSink {
         finished.merge(upload, true, (before, now) -> {
             throw new IllegalStateException("data of upload " + upload + " ended twice");
         });
+    }
+
+    @Override
+    public List<Piece> pieces(final long upload) {
+        return List.copyOf(pieces);
+    }
+
+    @Override
+    public Map<String, Long> counters() {
+        final Map<String, Long> drained = Map.copyOf(counters);
+        counters.clear();
+        return drained;
     }
 
     @Override

@@ -8,6 +8,7 @@
  */
 package io.shardflow.nifi.processors;
 
+import io.shardflow.nifi.bridge.AwsKeys;
 import io.shardflow.nifi.bridge.KinesisSource;
 import io.shardflow.nifi.bridge.Message;
 import io.shardflow.nifi.bridge.NativeException;
@@ -18,6 +19,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 
 /** Hands out prepared batches. */
 final class FakeSource implements KinesisSource {
@@ -29,6 +32,8 @@ final class FakeSource implements KinesisSource {
     final List<Map.Entry<Long, Boolean>> settled = new ArrayList<>();
 
     final List<String> calls = new ArrayList<>();
+    final BlockingQueue<AwsKeys> given = new LinkedBlockingQueue<>();
+    final BlockingQueue<String> refusals = new LinkedBlockingQueue<>();
     NativeException pollFailure;
     NativeException readFailure;
     int largestRead;
@@ -87,6 +92,16 @@ final class FakeSource implements KinesisSource {
         final List<Message> drained = List.copyOf(messages);
         messages.clear();
         return drained;
+    }
+
+    @Override
+    public void credentials(final AwsKeys keys) {
+        given.add(keys);
+    }
+
+    @Override
+    public void noCredentials(final String reason) {
+        refusals.add(reason);
     }
 
     @Override

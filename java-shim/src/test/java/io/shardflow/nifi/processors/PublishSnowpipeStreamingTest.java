@@ -16,6 +16,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.shardflow.nifi.bridge.ErrorCode;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.Outcome.State;
+import io.shardflow.nifi.bridge.Piece;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.KeyPair;
@@ -358,6 +359,7 @@ class PublishSnowpipeStreamingTest {
                         Map.entry("Destination Type", "TABLE"),
                         Map.entry("Offset Tracking Resolution", "RECORD"),
                         Map.entry("Offset Token Record Pointer", "/n"),
+                        Map.entry("Invalid Rows", "FLOW_FILE"),
                         Map.entry("Gap Strategy", "WAIT"),
                         Map.entry("Compression Level", "1"),
                         Map.entry("Offset Tracking Timeout", "90000"),
@@ -474,6 +476,59 @@ class PublishSnowpipeStreamingTest {
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
         assertFalse(sink.begun.getFirst().containsKey("Offset Token Start"));
         assertEquals("ELASTIC", bridge.configurations.getFirst().get("Channel Type"));
+    }
+
+    @Test
+    void aRowThatIsTooLargeLeavesAloneForFailure() {
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        runner.run(5);
+
+        final MockFlowFile row = only("failure");
+        row.assertContentEquals("{\"a\":2}\n");
+        row.assertAttributeEquals(Attributes.OFFSET_START, "2");
+        row.assertAttributeEquals(Attributes.OFFSET_END, "2");
+        row.assertAttributeEquals(Attributes.MESSAGE, "too large");
+        row.assertAttributeEquals("shard", "s");
+        row.assertAttributeEquals("record.count", "1");
+        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
+    }
+
+    @Test
+    void onlyTheRowsThatMayBeRejectedAreInvalidWhenTheyAreKnown() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
+        sink.rowErrors = 1;
+        sink.message = "rejected";
+        // The last line has no line feed, which the length counts all the same.
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 16, 8, 1, "3", "3", "rejected"));
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}", 1);
+        runner.run(1);
+
+        final MockFlowFile invalid = only("invalid");
+        invalid.assertContentEquals("{\"a\":1}\n{\"a\":3}");
+        invalid.assertAttributeEquals(Attributes.ROW_ERRORS, "1");
+        invalid.assertAttributeEquals(Attributes.OFFSET_START, "1");
+        invalid.assertAttributeEquals(Attributes.OFFSET_END, "3");
+        final MockFlowFile rest = only("success");
+        rest.assertContentEquals("{\"a\":2}\n");
+        rest.assertAttributeEquals(Attributes.ROW_ERRORS, "0");
+        rest.assertAttributeNotExists(Attributes.MESSAGE);
+    }
+
+    @Test
+    void countersAreThoseOfSnowflakesProcessor() {
+        sink.counters.put("Batches Sent", 3L);
+        sink.counters.put("Compressed Bytes Sent", 400L);
+        enqueue(ROWS, 1);
+        runner.run(5);
+        assertEquals(3, runner.getCounterValue("Batches Sent"));
+        assertEquals(400, runner.getCounterValue("Compressed Bytes Sent"));
+        assertEquals(2, runner.getCounterValue("Rows Sent"));
+        assertEquals(1, runner.getCounterValue("Rows Skipped"));
+        assertEquals(ROWS.length(), runner.getCounterValue("Bytes Sent"));
+        assertTrue(runner.getCounterValue("Processing Duration") >= 0);
+        assertTrue(runner.getCounterValue("Offset Token Polling Duration") >= 0);
     }
 
     private void enqueue(final String content, final int count) {
