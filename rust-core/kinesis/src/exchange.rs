@@ -1,7 +1,8 @@
 //! Where readers and NiFi's threads meet: which shard is ready to hand out, and which batch belongs to which shard.
 //!
-//! Natural batching: a record waits for others a little longer the more shards are active, so that FlowFiles a second
-//! stay bounded (about 200), and an idle connector emits at once.
+//! Natural batching: a record waits for others a little longer the more shards are active, and an idle connector emits at
+//! once. Whatever the number of shards, batches that are not full leave at most 200 times a second; full ones leave at
+//! once.
 
 use crate::batch::Batch;
 use crate::emit::part;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Waiting time per active shard: its inverse bounds the batches a second.
+/// Waiting time per active shard, and least time between two batches that are not full.
 const LINGER_PER_SHARD: Duration = Duration::from_millis(5);
 /// Shortest waiting time.
 const LINGER_LEAST: Duration = Duration::from_millis(10);
@@ -26,14 +27,26 @@ const RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Inner {
-    /// Shards with something to hand out, by the time it is due.
-    ready: BTreeSet<(Instant, u64)>,
-    due: HashMap<u64, (Instant, Arc<Shard>)>,
+    /// Shards with something to hand out, in their order.
+    ready: BTreeSet<Place>,
+    due: HashMap<u64, (Place, Arc<Shard>)>,
+    /// When the next batch that is not full has its turn.
+    turn: Option<Instant>,
     active: HashMap<u64, Instant>,
     pruned: Option<Instant>,
     batches: HashMap<u64, Arc<Shard>>,
     stopped: bool,
     closed: bool,
+}
+
+/// A shard's place in the order of handing out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// Shards with a full batch come first.
+    partial: bool,
+    /// Not before.
+    at: Instant,
+    serial: u64,
 }
 
 /// See the module.
@@ -70,9 +83,9 @@ impl Exchange {
 
     /// The shard has new content.
     pub(crate) fn offer(&self, shard: &Arc<Shard>) {
-        let (buffered, oldest) = {
+        let (full, oldest) = {
             let flow = shard.flow();
-            (flow.buffered(), flow.oldest())
+            (flow.is_full(self.full), flow.oldest())
         };
         let now = Instant::now();
         let mut inner = lock(&self.inner);
@@ -82,8 +95,8 @@ impl Exchange {
             inner.active.retain(|_, t| now.duration_since(*t) < ACTIVE);
         }
         let Some(oldest) = oldest else { return };
-        let at = if buffered >= self.full { oldest } else { oldest + self.linger(inner.active.len()) };
-        self.schedule(&mut inner, shard, at);
+        let at = if full { oldest } else { oldest + self.linger(inner.active.len()) };
+        self.schedule(&mut inner, shard, at, !full);
     }
 
     fn linger(&self, active: usize) -> Duration {
@@ -91,12 +104,13 @@ impl Exchange {
         wanted.max(LINGER_LEAST).min(self.longest)
     }
 
-    fn schedule(&self, inner: &mut Inner, shard: &Arc<Shard>, at: Instant) {
-        if let Some((old, _)) = inner.due.insert(shard.serial, (at, shard.clone())) {
-            inner.ready.remove(&(old, shard.serial));
+    fn schedule(&self, inner: &mut Inner, shard: &Arc<Shard>, at: Instant, partial: bool) {
+        let place = Place { partial, at, serial: shard.serial };
+        if let Some((old, _)) = inner.due.insert(shard.serial, (place, shard.clone())) {
+            inner.ready.remove(&old);
         }
-        inner.ready.insert((at, shard.serial));
-        if inner.ready.first() == Some(&(at, shard.serial)) {
+        inner.ready.insert(place);
+        if inner.ready.first() == Some(&place) {
             self.wake.notify_waiters();
         }
     }
@@ -130,17 +144,23 @@ impl Exchange {
                     return Err(SourceError::Closed);
                 }
                 let first = inner.ready.first().copied().filter(|_| !inner.stopped);
-                let Some((at, serial)) = first else { return Ok(Next::Nothing) };
-                if at > Instant::now() {
+                let Some(place) = first else { return Ok(Next::Nothing) };
+                let now = Instant::now();
+                let turn = inner.turn.filter(|_| place.partial);
+                let at = turn.map_or(place.at, |turn| turn.max(place.at));
+                if at > now {
                     return Ok(Next::NotBefore(at));
                 }
-                inner.ready.remove(&(at, serial));
-                let Some((_, shard)) = inner.due.remove(&serial) else { continue };
+                inner.ready.remove(&place);
+                let Some((_, shard)) = inner.due.remove(&place.serial) else { continue };
+                if place.partial && shard.lease.may_hand_out() {
+                    inner.turn = Some(now + LINGER_PER_SHARD);
+                }
                 shard
             };
             if !shard.lease.may_hand_out() && !shard.is_gone() {
                 let mut inner = lock(&self.inner);
-                self.schedule(&mut inner, &shard, Instant::now() + RETRY);
+                self.schedule(&mut inner, &shard, Instant::now() + RETRY, true);
                 continue;
             }
             if let Some(batch) = self.take(&shard) {
@@ -197,8 +217,8 @@ impl Exchange {
     /// Nothing of this shard is handed out any more.
     pub(crate) fn unschedule(&self, shard: &Shard) {
         let mut inner = lock(&self.inner);
-        if let Some((at, _)) = inner.due.remove(&shard.serial) {
-            inner.ready.remove(&(at, shard.serial));
+        if let Some((place, _)) = inner.due.remove(&shard.serial) {
+            inner.ready.remove(&place);
         }
     }
 

@@ -259,12 +259,80 @@ async fn verification_has_no_side_effects() {
     let verdicts = |findings: &[kinesis::Finding]| findings.iter().map(|f| f.outcome).collect::<Vec<_>>();
     let findings = Source::verify(&rig.config("a", &[])).await;
     use Verdict::{Failed, Skipped, Successful};
-    assert_eq!(verdicts(&findings), [Successful, Successful, Successful, Skipped, Skipped], "{findings:?}");
+    let (sampled, absent) = ([Successful, Successful, Successful], [Skipped, Skipped, Skipped]);
+    assert_eq!(verdicts(&findings), [&sampled[..], &[Skipped], &absent[..]].concat(), "{findings:?}");
     assert!(rig.cloud.dynamodb().tables().is_empty());
     let findings = Source::verify(&rig.config("a", &[("Stream Name", "nowhere")])).await;
-    assert_eq!(verdicts(&findings), [Failed, Skipped, Skipped, Skipped, Skipped], "{findings:?}");
+    assert_eq!(verdicts(&findings), [&[Failed][..], &absent[..], &absent[..]].concat(), "{findings:?}");
     let findings = Source::verify(&rig.config("a", &[("Endpoint Override URL", "http://127.0.0.1:9")])).await;
-    assert_eq!(verdicts(&findings), [Failed, Skipped, Skipped, Failed, Skipped], "{findings:?}");
+    let expected = [&[Failed][..], &absent[..], &[Failed, Skipped, Skipped]].concat();
+    assert_eq!(verdicts(&findings), expected, "{findings:?}");
+
+    // With a table that is in use, a sample, and no more rights than are documented.
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until(&rig.put(5), SOON).await;
+    reader.stop().await;
+    rig.cloud.kinesis().put(STREAM, "k", &b"a secret"[..]).unwrap();
+    rig.key("AKIALEAST", Some(rig.cloud.connector_policy(STREAM, TABLE)));
+    for fan_out in [false, true] {
+        let more: &[(&str, &str)] = if fan_out { &[("Consumer Type", "ENHANCED_FAN_OUT")] } else { &[] };
+        let before = rig.cloud.dynamodb().items(TABLE).unwrap();
+        let findings = Source::verify(&rig.config_of("AKIALEAST", "a", more)).await;
+        let mut expected = vec![Successful; 4 + 3];
+        if fan_out {
+            // It is not registered by a look at it.
+            expected.insert(4, Skipped);
+        }
+        assert_eq!(verdicts(&findings), expected, "{findings:?}");
+        assert!(findings[3].explanation.contains("5 of 6 records are JSON objects"), "{findings:?}");
+        assert!(!findings[3].explanation.contains("secret"), "{findings:?}");
+        assert_eq!(rig.cloud.dynamodb().items(TABLE).unwrap(), before);
+    }
+    rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strategies_for_payloads_of_any_bytes() {
+    let rig = Rig::start(1).await;
+    let payloads: [&[u8]; 4] = [b"one", b"", b"\xff\n\x00", b"last"];
+    for payload in &payloads[..3] {
+        rig.cloud.kinesis().put(STREAM, "k", *payload).unwrap();
+    }
+    let aggregate = kpl_aggregate([("inner", payloads[3])].into_iter());
+    rig.cloud.kinesis().put(STREAM, "k", aggregate).unwrap();
+    let cases = [("FLOW_FILE", ""), ("LINE_DELIMITED", "\n"), ("DEMARCATOR", "<\u{1F600}>")];
+    for (strategy, between) in cases {
+        let more = [
+            ("Processing Strategy", strategy),
+            ("Message Demarcator", between),
+            ("Application Name", strategy),
+            ("Wire Format", if strategy == "FLOW_FILE" { "JSON" } else { "CBOR" }),
+        ];
+        let source = rig.source(strategy, &more);
+        let (mut records, mut parts) = (0, Vec::new());
+        let deadline = Instant::now() + SOON;
+        while records < 4 {
+            assert!(Instant::now() < deadline, "{records} records in time, {:?}", source.messages());
+            let Some(batch) = source.next_batch(Duration::from_secs(1)).await.unwrap() else { continue };
+            source.settle(batch.id, true).unwrap();
+            records += batch.parts.iter().map(|p| p.records).sum::<u64>();
+            parts.extend(batch.parts.iter().map(|p| (p.content.to_vec(), p.attributes.clone(), p.failed)));
+        }
+        let contents: Vec<&[u8]> = parts.iter().map(|(content, ..)| content.as_slice()).collect();
+        if strategy == "FLOW_FILE" {
+            assert_eq!(contents, payloads);
+        } else {
+            assert_eq!(contents, [payloads.join(between.as_bytes())]);
+        }
+        for (_, attributes, failed) in &parts {
+            let value = |name: &str| attributes.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str());
+            assert!(!failed && value("mime.type").is_none() && value("record.error.message").is_none());
+            assert!(value("aws.kinesis.lineage.id").is_some_and(|id| !id.is_empty()));
+        }
+        let last = &parts.last().unwrap().1;
+        assert!(last.contains(&("aws.kinesis.partition.key", "inner".to_owned())), "{last:?}");
+        source.close(Duration::from_secs(5)).await;
+    }
     rig.cloud.stop().await;
 }
 

@@ -49,6 +49,10 @@ impl Rig {
         self.config_as(self.cloud.access_key_id(), self.cloud.secret_access_key(), node, more)
     }
 
+    pub fn config_of(&self, key: &str, node: &str, more: &[(&str, &str)]) -> SourceConfig {
+        self.config_as(key, SECRET, node, more)
+    }
+
     fn config_as(&self, key: &str, secret: &str, node: &str, more: &[(&str, &str)]) -> SourceConfig {
         let endpoint = self.cloud.aws_endpoint();
         let base = [
@@ -70,8 +74,7 @@ impl Rig {
     }
 
     pub fn source_as(&self, key: &str, node: &str, more: &[(&str, &str)]) -> Source {
-        let config = self.config_as(key, SECRET, node, more);
-        Source::start(config, &tokio::runtime::Handle::current())
+        Source::start(self.config_of(key, node, more), &tokio::runtime::Handle::current())
     }
 }
 
