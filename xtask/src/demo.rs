@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use nifi_harness::audit::{self, Audit};
 use nifi_harness::producer::{Sent, bad_among};
-use nifi_harness::{Lifetime, ResultSet, SqlClient};
+use nifi_harness::{Lifetime, ResultSet, Settings, SqlClient};
 
+use crate::choices::{ConsumerType, Destination};
 use crate::error::{Error, Result};
-use crate::latency;
+use crate::latency::{self, Latency};
 use crate::place::Place;
 use crate::progress::{Progress, counted, grouped};
 use crate::report::{self, Report};
+use crate::resharding;
 use crate::state;
 use crate::system::{System, SystemOptions};
 use crate::up;
@@ -33,6 +35,15 @@ pub struct Options {
     /// Shards of the stream.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
     shards: u32,
+    /// How the stream is read.
+    #[arg(long, default_value_t, value_enum, ignore_case = true)]
+    consumer_type: ConsumerType,
+    /// What the rows go to.
+    #[arg(long, default_value = "standard", value_enum)]
+    destination: Destination,
+    /// Split and merge shards while records flow.
+    #[arg(long)]
+    reshard: bool,
     /// Leave the system running.
     #[arg(long)]
     keep: bool,
@@ -49,7 +60,13 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
     let progress = Progress::start();
     let lifetime = if options.keep { Lifetime::Detached } else { Lifetime::WithParent };
     let folder = place.runs().join(if options.keep { "up" } else { "demo" });
-    let system_options = SystemOptions { folder, shards: options.shards, lifetime };
+    let system_options = SystemOptions {
+        folder,
+        shards: options.shards,
+        lifetime,
+        consumer_type: options.consumer_type.to_string(),
+        shape: options.destination.into(),
+    };
     let started = System::start(place, &system_options, &progress).await;
     let shown = match started {
         Ok(system) => show(place, options, system, &progress).await,
@@ -67,7 +84,7 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
 async fn show(place: &Place, options: &Options, system: System, progress: &Progress) -> Result<ExitCode> {
     let (ledger, seconds) = move_records(options, &system, progress).await?;
     let settings = &system.settings;
-    print_head(&system.sql, &settings.full_table()).await?;
+    print_head(&system.sql, settings).await?;
     if !options.keep {
         // What is still under way, a second copy say, must be in the table before it is counted.
         system.connector.stop(FLOW_STOP).await?;
@@ -79,12 +96,15 @@ async fn show(place: &Place, options: &Options, system: System, progress: &Progr
         missing: audit.missing,
         duplicated: audit.duplicated,
         wrong_metadata: audit.wrong_metadata,
+        wrong_values: audit.wrong_values,
         parse_failures: system.connector.parse_failures().await?,
-        latency_ms: latency::measure(&system.sql, settings).await?,
+        latency_ms: latency::measure(&system.sql, settings, &ledger).await?,
         seconds,
+        shards: system.producer.count_shards().await?.1,
+        consumer_type: options.consumer_type.to_string(),
     };
     let bad = bad_among(options.records);
-    print_figures(&figures, &audit, bad, &settings.full_table());
+    print_figures(&figures, &audit, bad, settings);
     if let Some(file) = &options.report {
         report::write(&figures, &place.of_caller(file))?;
     }
@@ -116,9 +136,14 @@ async fn move_records(options: &Options, system: &System, progress: &Progress) -
         grouped(bad)
     ));
     let begun = Instant::now();
-    let producer = system.producer.clone();
+    let mut producer = system.producer.clone();
     let records = options.records;
+    if options.reshard {
+        producer = producer.at_most(records / resharding::SECONDS);
+    }
     let put = tokio::spawn(async move { producer.put(0, records).await });
+    let resharding =
+        options.reshard.then(|| tokio::spawn(resharding::run(system.producer.clone(), *progress)));
     let watched = watch(system, good, bad, &begun, progress).await;
     if let Err(error) = watched {
         let said = system.connector.bulletin_texts().await.unwrap_or_default();
@@ -126,6 +151,9 @@ async fn move_records(options: &Options, system: &System, progress: &Progress) -
         return Err(Error::Other(format!("{error}\n  {said}\nLogs: {}", system.logs())));
     }
     let seconds = begun.elapsed().as_secs_f64();
+    if let Some(task) = resharding {
+        resharding::end(task).await?;
+    }
     let ledger = put.await.map_err(|error| Error::Other(format!("putting records: {error}")))??;
     Ok((ledger, seconds))
 }
@@ -161,12 +189,19 @@ async fn watch(system: &System, good: u64, bad: u64, begun: &Instant, progress: 
     }
 }
 
-async fn print_head(sql: &SqlClient, table: &str) -> Result<()> {
-    let statement = format!(
-        "SELECT ID, CUSTOMER, AMOUNT, PAID, kinesisMetadata:shardId::VARCHAR AS SHARD, \
-         kinesisMetadata:approximateArrival::VARCHAR AS ARRIVED, METADATA$ROW_LAST_COMMIT_TIME::VARCHAR AS COMMITTED \
-         FROM {table} ORDER BY ID LIMIT 5"
-    );
+async fn print_head(sql: &SqlClient, settings: &Settings) -> Result<()> {
+    let shape = settings.shape;
+    let mut columns = vec![shape.id()];
+    columns.extend(shape.columns());
+    if shape.has_metadata() {
+        columns.push("kinesisMetadata:shardId::VARCHAR AS SHARD");
+        columns.push("kinesisMetadata:approximateArrival::VARCHAR AS ARRIVED");
+    }
+    if shape.has_row_timestamp() {
+        columns.push("METADATA$ROW_LAST_COMMIT_TIME::VARCHAR AS COMMITTED");
+    }
+    let (columns, table, id) = (columns.join(", "), settings.full_table(), shape.id());
+    let statement = format!("SELECT {columns} FROM {table} ORDER BY {id}::NUMBER LIMIT 5");
     let head = sql.query(&statement).await?;
     println!("\n{statement};\n{}", grid(&head));
     Ok(())
@@ -190,15 +225,23 @@ fn grid(set: &ResultSet) -> String {
     lines.join("\n")
 }
 
-fn print_figures(figures: &Report, audit: &Audit, bad: u64, table: &str) {
-    let latency = figures.latency_ms;
-    println!("\n{};", latency::statement(table));
-    println!("row latency     p50 {} ms, p99 {} ms, max {} ms\n", latency.p50, latency.p99, latency.max);
+fn print_figures(figures: &Report, audit: &Audit, bad: u64, settings: &Settings) {
+    if let Some(statement) = latency::statement(settings) {
+        println!("\n{statement};");
+    }
+    let remark = latency::remark(settings.shape);
+    match figures.latency_ms {
+        Some(Latency { p50, p99, max }) => {
+            println!("row latency     p50 {p50} ms, p99 {p99} ms, max {max} ms, {remark}\n");
+        }
+        None => println!("\nrow latency     not measured: {remark}\n"),
+    }
     println!("sent            {:>12}  ({} of them bad)", grouped(figures.sent), grouped(bad));
     println!("rows            {:>12}", grouped(figures.rows));
     println!("missing         {:>12}", grouped(figures.missing));
     println!("duplicated      {:>12}", grouped(figures.duplicated));
     println!("wrong metadata  {:>12}", grouped(figures.wrong_metadata));
+    println!("wrong values    {:>12}", grouped(figures.wrong_values));
     println!("parse failures  {:>12}  (expected {})", grouped(figures.parse_failures), grouped(bad));
     println!("seconds         {:>12.1}", figures.seconds);
     for example in &audit.examples {

@@ -1,6 +1,9 @@
 //! The latency of rows, as a user measures it: by the time of the commit that Snowflake keeps with a row.
 
-use nifi_harness::{Settings, SqlClient};
+use std::collections::HashMap;
+
+use nifi_harness::producer::Sent;
+use nifi_harness::{Settings, Shape, SqlClient};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -16,19 +19,49 @@ pub struct Latency {
     pub max: i64,
 }
 
-/// The statement, with the table's name to be put in.
-pub fn statement(table: &str) -> String {
-    format!(
-        "SELECT DATEDIFF('millisecond', kinesisMetadata:approximateArrival::TIMESTAMP_NTZ, \
-         METADATA$ROW_LAST_COMMIT_TIME) AS latency FROM {table}"
-    )
+/// The statement that measures, where the table's kind permits it.
+pub fn statement(settings: &Settings) -> Option<String> {
+    let (table, shape) = (settings.full_table(), settings.shape);
+    if !shape.has_row_timestamp() {
+        return None;
+    }
+    Some(if shape.has_metadata() {
+        format!(
+            "SELECT DATEDIFF('millisecond', kinesisMetadata:approximateArrival::TIMESTAMP_NTZ, \
+             METADATA$ROW_LAST_COMMIT_TIME) AS latency FROM {table}"
+        )
+    } else {
+        // Only the producer knows when such a record arrived.
+        format!(
+            "SELECT {}, DATEDIFF('millisecond', '1970-01-01'::TIMESTAMP_NTZ, METADATA$ROW_LAST_COMMIT_TIME) \
+             AS committed FROM {table}",
+            shape.id()
+        )
+    })
 }
 
-/// Measures all rows of the table.
-pub async fn measure(sql: &SqlClient, settings: &Settings) -> Result<Latency> {
-    let answer = sql.query(&statement(&settings.full_table())).await?;
-    let values = answer.rows.iter().filter_map(|row| row.first()?.as_deref()?.parse().ok());
-    Ok(percentiles(values.collect()))
+/// Measures all rows of the table; `None` where the table has no time of the commit.
+pub async fn measure(sql: &SqlClient, settings: &Settings, ledger: &[Sent]) -> Result<Option<Latency>> {
+    let Some(statement) = statement(settings) else { return Ok(None) };
+    let answer = sql.query(&statement).await?;
+    let number = |value: Option<&Option<String>>| value?.as_deref()?.parse::<i64>().ok();
+    let rows = answer.rows.iter();
+    if settings.shape.has_metadata() {
+        return Ok(Some(percentiles(rows.filter_map(|row| number(row.first())).collect())));
+    }
+    let put: HashMap<i64, i64> =
+        ledger.iter().filter_map(|sent| Some((i64::try_from(sent.id).ok()?, sent.put_between.0))).collect();
+    let late = rows.filter_map(|row| Some(number(row.get(1))? - put.get(&number(row.first())?)?));
+    Ok(Some(percentiles(late.collect())))
+}
+
+/// From when to when it was measured, or why it was not.
+pub fn remark(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Interactive => "an interactive table has no row timestamp",
+        Shape::CustomPipe => "from the producer's request to the commit",
+        _ => "from the arrival in Kinesis to the commit",
+    }
 }
 
 fn percentiles(mut values: Vec<i64>) -> Latency {

@@ -1,5 +1,7 @@
 //! The tasks behind `./dev`.
 
+mod bench;
+mod choices;
 mod command;
 mod demo;
 mod down;
@@ -12,6 +14,8 @@ mod natives;
 mod place;
 mod progress;
 mod report;
+mod resharding;
+mod soak;
 mod state;
 mod system;
 mod test;
@@ -40,12 +44,17 @@ enum Task {
     Up(up::Options),
     /// Stop what `up` or `demo --keep` left running.
     Down,
+    /// Random troubles over the whole flow against a numbered writer: kills, reshards, cuts, faults of every service.
+    Soak(soak::Options),
     /// All tests: Rust, Java, NAR content, flow definition, real NiFi. The last line has the totals.
     Test,
     /// Build the NAR for this machine.
     Nar,
     /// Build the native library for this machine and put it where Maven finds it.
     Natives,
+    /// What the connector costs and how fast it is, beside others, in a real NiFi; writes docs/performance.md.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Formatting, clippy with warnings denied, dependency policy.
     Lint,
 }
@@ -68,6 +77,7 @@ async fn run(task: Task, place: &Place) -> Result<ExitCode> {
         Task::Demo(options) => demo::run(place, &options).await,
         Task::Up(options) => up::run(place, &options).await,
         Task::Down => down::run(place).await,
+        Task::Soak(options) => soak::run(place, &options).await,
         Task::Test => test::run(place),
         Task::Nar => {
             println!("{}", nar::build(place)?.display());
@@ -77,6 +87,7 @@ async fn run(task: Task, place: &Place) -> Result<ExitCode> {
             println!("{}", natives::build(place)?.display());
             Ok(ExitCode::SUCCESS)
         }
+        Task::Bench(bench) => bench::run(place, &bench).await,
         Task::Lint => lint::run(place),
     }
 }

@@ -20,12 +20,19 @@ pub struct Report {
     pub duplicated: u64,
     /// Rows whose metadata are not what Kinesis answered.
     pub wrong_metadata: u64,
+    /// Rows with another column that is not what was put.
+    pub wrong_values: u64,
     /// Records that came out of `parse-failure`.
     pub parse_failures: u64,
     /// From the arrival in Kinesis to the commit in Snowflake, in milliseconds.
-    pub latency_ms: Latency,
+    /// Null for an interactive table, which has no row timestamp.
+    pub latency_ms: Option<Latency>,
     /// From the first record put until the last row was in the table.
     pub seconds: f64,
+    /// Shards at the end, closed ones included.
+    pub shards: usize,
+    /// How the stream was read.
+    pub consumer_type: String,
 }
 
 /// Writes a value as JSON to a file.

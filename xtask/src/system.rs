@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nifi_harness::process::Process;
 use nifi_harness::producer::Producer;
-use nifi_harness::{Connector, Endpoints, Lifetime, Nifi, NifiOptions, Settings, SqlClient};
+use nifi_harness::{Connector, Endpoints, Lifetime, Nifi, NifiOptions, Settings, Shape, SqlClient};
 
 use crate::error::{Error, Result, io};
 use crate::nar;
@@ -28,6 +28,10 @@ pub struct SystemOptions {
     pub shards: u32,
     /// Whether it outlives this program.
     pub lifetime: Lifetime,
+    /// How the stream is read: `SHARED_THROUGHPUT` or `ENHANCED_FAN_OUT`.
+    pub consumer_type: String,
+    /// What the rows go to.
+    pub shape: Shape,
 }
 
 /// A running system. Dropping it ends its processes, unless they are detached.
@@ -74,12 +78,7 @@ impl System {
         };
         remember(None, None)?;
         let endpoints = Endpoints::read(&endpoints_file, CLOUD_START).await?;
-        let settings = Settings::new("orders", "ORDERS");
-        let producer = Producer::create_stream(&endpoints, &settings.stream, options.shards).await?;
-        let sql = SqlClient::new(&endpoints)?;
-        for statement in settings.table_statements() {
-            sql.query(&statement).await?;
-        }
+        let (settings, producer, sql) = stream_and_table(&endpoints, options).await?;
         progress.say(&format!(
             "stream {} has {}, table {} is there; starting NiFi",
             settings.stream,
@@ -96,6 +95,9 @@ impl System {
         progress.say(&format!("NiFi {} answers at {}", nifi.rest().version().await?, nifi.url()));
 
         let connector = Connector::import(nifi.rest(), &place.flow()).await?;
+        if let Some(pipe) = options.shape.pipe() {
+            connector.publish_to_pipe(pipe).await?;
+        }
         connector.configure_and_start(&settings.parameters(&endpoints)?).await?;
         progress.say("flow definition imported, parameters set, services enabled, started");
         remember(Some(nifi_process), Some(facts(&endpoints, &settings, &nifi, &connector)))?;
@@ -138,8 +140,24 @@ impl std::fmt::Debug for System {
     }
 }
 
+/// What the connector's user has before it: a stream, and an empty table with its pipe.
+async fn stream_and_table(
+    endpoints: &Endpoints,
+    options: &SystemOptions,
+) -> Result<(Settings, Producer, SqlClient)> {
+    let mut settings = Settings::new("orders", options.shape.table());
+    settings.shape = options.shape;
+    settings.consumer_type.clone_from(&options.consumer_type);
+    let producer = Producer::create_stream(endpoints, &settings.stream, options.shards).await?;
+    let sql = SqlClient::new(endpoints)?;
+    for statement in settings.table_statements() {
+        sql.query(&statement).await?;
+    }
+    Ok((settings, producer.with_shape(options.shape), sql))
+}
+
 /// Empties the folder for one user of it at a time.
-fn empty(folder: &Path) -> Result<File> {
+pub fn empty(folder: &Path) -> Result<File> {
     let lock_file = folder.with_extension("lock");
     let parent = folder.parent().unwrap_or(folder);
     fs::create_dir_all(parent).map_err(io(format!("creating {}", parent.display())))?;

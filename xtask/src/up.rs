@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use nifi_harness::Lifetime;
+use nifi_harness::{Lifetime, Shape};
 
+use crate::choices::ConsumerType;
 use crate::error::Result;
 use crate::place::Place;
 use crate::progress::Progress;
@@ -19,6 +20,9 @@ pub struct Options {
     /// Shards of the stream.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
     shards: u32,
+    /// How the stream is read.
+    #[arg(long, default_value_t, value_enum, ignore_case = true)]
+    consumer_type: ConsumerType,
     /// Write endpoints, keys and names to this file as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -33,7 +37,13 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
     state::refuse_if_running(place)?;
     let progress = Progress::start();
     let folder = place.runs().join("up");
-    let system_options = SystemOptions { folder, shards: options.shards, lifetime: Lifetime::Detached };
+    let system_options = SystemOptions {
+        folder,
+        shards: options.shards,
+        lifetime: Lifetime::Detached,
+        consumer_type: options.consumer_type.to_string(),
+        shape: Shape::default(),
+    };
     let system = match System::start(place, &system_options, &progress).await {
         Ok(system) => system,
         Err(error) => {

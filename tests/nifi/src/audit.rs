@@ -22,14 +22,16 @@ pub struct Audit {
     pub duplicated: u64,
     /// Rows whose metadata differ from what Kinesis answered when the record was put.
     pub wrong_metadata: u64,
+    /// Rows with another column that is not what was put.
+    pub wrong_values: u64,
     /// A few of the findings, in words.
     pub examples: Vec<String>,
 }
 
 impl Audit {
-    /// Whether every record is there once, with right metadata.
+    /// Whether every record is there once, with right metadata and values.
     pub fn is_clean(&self) -> bool {
-        self.missing == 0 && self.duplicated == 0 && self.wrong_metadata == 0
+        self.missing + self.duplicated + self.wrong_metadata + self.wrong_values == 0
     }
 
     fn example(&mut self, text: impl FnOnce() -> String) {
@@ -39,11 +41,14 @@ impl Audit {
     }
 }
 
-/// Columns of the audit's statement, in order.
-const COLUMNS: &str = "ID, kinesisMetadata:stream::VARCHAR, kinesisMetadata:shardId::VARCHAR, \
+/// Columns with the metadata, in order.
+const METADATA: &str = "kinesisMetadata:stream::VARCHAR, kinesisMetadata:shardId::VARCHAR, \
     kinesisMetadata:sequenceNumber::VARCHAR, kinesisMetadata:subSequenceNumber::VARCHAR, \
     kinesisMetadata:shardedSequenceNumber::VARCHAR, kinesisMetadata:partitionKey::VARCHAR, \
     kinesisMetadata:approximateArrival::VARCHAR";
+
+/// How many they are.
+const METADATA_COLUMNS: usize = 7;
 
 /// Compares the table of `settings` with the ledger, a range of numbers at a time.
 pub async fn compare(sql: &SqlClient, settings: &Settings, ledger: &[Sent]) -> Result<Audit> {
@@ -56,14 +61,21 @@ pub async fn compare(sql: &SqlClient, settings: &Settings, ledger: &[Sent]) -> R
         audit.missing = count(ledger.iter().filter(|sent| sent.good).count());
         return Ok(audit);
     }
+    let shape = settings.shape;
+    let mut columns = vec![shape.id()];
+    columns.extend(shape.has_metadata().then_some(METADATA));
+    columns.extend(shape.columns());
+    let (columns, id) = (columns.join(", "), shape.id());
     let mut seen_in_ranges = 0;
     for part in ledger.chunk_by(|a, b| a.id / CHUNK == b.id / CHUNK) {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
-        let statement =
-            format!("SELECT {COLUMNS} FROM {table} WHERE ID >= {} AND ID <= {}", first.id, last.id);
+        let statement = format!(
+            "SELECT {columns} FROM {table} WHERE {id}::NUMBER >= {} AND {id}::NUMBER <= {}",
+            first.id, last.id
+        );
         let found = sql.query(&statement).await?;
         seen_in_ranges += count(found.rows.len());
-        compare_part(&mut audit, &settings.stream, part, &found.rows);
+        compare_part(&mut audit, settings, part, &found.rows);
     }
     let strangers = audit.rows.saturating_sub(seen_in_ranges);
     if strangers > 0 {
@@ -73,7 +85,7 @@ pub async fn compare(sql: &SqlClient, settings: &Settings, ledger: &[Sent]) -> R
     Ok(audit)
 }
 
-fn compare_part(audit: &mut Audit, stream: &str, part: &[Sent], rows: &[Vec<Option<String>>]) {
+fn compare_part(audit: &mut Audit, settings: &Settings, part: &[Sent], rows: &[Vec<Option<String>>]) {
     let mut open: HashMap<u64, (&Sent, u64)> =
         part.iter().filter(|sent| sent.good).map(|sent| (sent.id, (sent, 0))).collect();
     for row in rows {
@@ -89,9 +101,20 @@ fn compare_part(audit: &mut Audit, stream: &str, part: &[Sent], rows: &[Vec<Opti
             let id = sent.id;
             audit.example(|| format!("record {id} is there again: {row:?}"));
         }
-        if let Some(difference) = difference(stream, sent, row) {
+        let metadata = if settings.shape.has_metadata() { METADATA_COLUMNS } else { 0 };
+        if metadata > 0
+            && let Some(difference) = difference(&settings.stream, sent, row)
+        {
             audit.wrong_metadata += 1;
             audit.example(|| difference);
+        }
+        let values = row.get(1 + metadata..).unwrap_or_default().iter().map(Option::as_deref);
+        let expected = settings.shape.values(sent.id);
+        if !values.clone().eq(expected.iter().map(|value| Some(value.as_str()))) {
+            audit.wrong_values += 1;
+            let id = sent.id;
+            audit
+                .example(|| format!("record {id}: {:?} instead of {expected:?}", values.collect::<Vec<_>>()));
         }
     }
     for (sent, _) in open.values().filter(|(_, seen)| *seen == 0) {
@@ -132,7 +155,7 @@ fn difference(stream: &str, sent: &Sent, row: &[Option<String>]) -> Option<Strin
 }
 
 /// `2025-11-05T09:12:15.300`, in UTC, as milliseconds since 1970. Nothing else is accepted: this is the documented form.
-fn arrival_ms(text: &str) -> Option<i64> {
+pub(crate) fn arrival_ms(text: &str) -> Option<i64> {
     if text.len() != "2025-11-05T09:12:15.300".len() {
         return None;
     }
@@ -147,6 +170,7 @@ fn count(number: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shape;
 
     fn sent(id: u64, good: bool) -> Sent {
         Sent {
@@ -165,12 +189,14 @@ mod tests {
         let id = id.to_string();
         let texts =
             [&id, "orders", "shardId-000000000000", &number, "0", &sharded, "key", "2025-11-05T09:12:15.300"];
-        texts.iter().map(|text| Some((*text).to_owned())).collect()
+        let values = Shape::Standard.values(number[4..].parse().unwrap());
+        texts.iter().map(|text| Some((*text).to_owned())).chain(values.into_iter().map(Some)).collect()
     }
 
     fn audit(rows: &[Vec<Option<String>>]) -> Audit {
         let mut audit = Audit::default();
-        compare_part(&mut audit, "orders", &[sent(1, true), sent(2, true), sent(3, false)], rows);
+        let settings = Settings::new("orders", "ORDERS");
+        compare_part(&mut audit, &settings, &[sent(1, true), sent(2, true), sent(3, false)], rows);
         audit
     }
 
@@ -193,5 +219,8 @@ mod tests {
         let mut late = row(2);
         late[7] = Some("2025-11-05T09:12:17.300".to_owned());
         assert_eq!(audit(&[row(1), late]).wrong_metadata, 1);
+        let mut changed = row(2);
+        changed[9] = Some("1".to_owned());
+        assert_eq!(audit(&[row(1), changed]).wrong_values, 1);
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::rest::{Parameter, Processor, RestClient};
-use crate::{Endpoints, Error, Result};
+use crate::{Endpoints, Error, Result, Shape};
+use serde_json::json;
 
 /// What a user fills in besides addresses and keys.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Settings {
     pub schema: String,
     /// Table, in its exact case.
     pub table: String,
+    /// What kind of table it is.
+    pub shape: Shape,
 }
 
 impl Settings {
@@ -36,6 +39,7 @@ impl Settings {
             database: "SHARDFLOW".to_owned(),
             schema: "PUBLIC".to_owned(),
             table: table.to_owned(),
+            shape: Shape::default(),
         }
     }
 
@@ -47,15 +51,13 @@ impl Settings {
     /// The statements that its owner runs before the connector starts.
     pub fn table_statements(&self) -> Vec<String> {
         let Self { database, schema, .. } = self;
-        let table = self.full_table();
-        vec![
+        let mut statements = vec![
             format!("CREATE DATABASE IF NOT EXISTS \"{database}\""),
             format!("CREATE SCHEMA IF NOT EXISTS \"{database}\".\"{schema}\""),
-            format!(
-                "CREATE TABLE {table} (kinesisMetadata OBJECT) ENABLE_SCHEMA_EVOLUTION = TRUE ERROR_LOGGING = TRUE"
-            ),
-            format!("ALTER TABLE {table} SET ROW_TIMESTAMP = TRUE"),
-        ]
+        ];
+        let pipe = format!("\"{database}\".\"{schema}\".\"{}\"", self.shape.pipe().unwrap_or_default());
+        statements.extend(self.shape.statements(&self.full_table(), &pipe));
+        statements
     }
 
     /// The parameters of the flow's parameter context.
@@ -108,6 +110,12 @@ impl Connector {
             publisher: rest.processor_of_class(&group, "PublishSnowpipeStreaming").await?.id,
             group,
         })
+    }
+
+    /// Switches the publisher to a pipe of this name, as a user does who has a pipe of her own.
+    pub async fn publish_to_pipe(&self, pipe: &str) -> Result<()> {
+        let properties = json!({ "Destination Type": "PIPE", "Pipe": pipe });
+        self.rest.set_properties(&self.publisher, properties).await.map(drop)
     }
 
     /// Sets parameters, checks that this made every processor valid, and starts the group.

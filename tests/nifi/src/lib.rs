@@ -19,7 +19,10 @@ mod maven;
 mod nifi;
 pub mod process;
 pub mod producer;
+mod reshard;
 pub mod rest;
+mod shape;
+pub mod soak;
 mod sql;
 
 pub use connector::{Connector, Settings};
@@ -29,4 +32,5 @@ pub use home::{AssembleOptions, NifiHome};
 pub use nifi::{Nifi, NifiOptions};
 pub use process::Lifetime;
 pub use rest::RestClient;
+pub use shape::Shape;
 pub use sql::{ResultSet, SqlClient};
