@@ -31,6 +31,11 @@ const NARS: &[&str] = &[
     "nifi-ssl-context-service-nar",
     "nifi-record-serialization-services-nar",
 ];
+/// Interfaces of NiFi's AWS services, which the connector's NAR builds on. Maven mirrors hold it for few releases; NiFi
+/// links it to the one release of its own parent that is there.
+const AWS_SERVICES: (&str, &str) = ("nifi-aws-service-api-nar", "2.6.0");
+/// Part of the cache's folder names; another set of parts needs another number.
+const SET: u32 = 2;
 /// The logging set of the assembly's `lib/`, by the versions of NiFi 2.3.0's root POM.
 const LOGGING: &[(&str, &str, &str)] = &[
     ("ch.qos.logback", "logback-classic", "1.5.17"),
@@ -81,7 +86,7 @@ impl NifiHome {
             return Self::existing(Path::new(&given));
         }
         let cache = options.cache.clone().map_or_else(cache::directory, Ok)?;
-        let root = cache.join(format!("nifi-{}", options.version));
+        let root = cache.join(format!("nifi-{}-set{SET}", options.version));
         cache::make_once(&root, |unfinished| {
             progress(&format!(
                 "assembling NiFi {} from Maven artifacts (about 150 MB, once)",
@@ -92,7 +97,7 @@ impl NifiHome {
         match &options.api_version {
             None => Ok(Self { root }),
             Some(api) => {
-                let swapped = cache.join(format!("nifi-{}-api-{api}", options.version));
+                let swapped = cache.join(format!("nifi-{}-set{SET}-api-{api}", options.version));
                 cache::make_once(&swapped, |unfinished| {
                     progress(&format!("NiFi {} with nifi-api {api}", options.version));
                     swap_api(options, api, &root, unfinished, progress)
@@ -105,10 +110,18 @@ impl NifiHome {
     /// An unpacked NiFi.
     pub fn existing(root: &Path) -> Result<Self> {
         let home = Self { root: root.to_owned() };
-        if home.jars()?.iter().any(|jar| file_name(jar).starts_with("nifi-runtime-")) {
-            return Ok(home);
+        let has =
+            |files: Vec<PathBuf>, name: &str| files.iter().any(|file| file_name(file).starts_with(name));
+        if !has(home.jars()?, "nifi-runtime-") {
+            let text = format!("{} is no NiFi: lib/nifi-runtime-*.jar is missing", root.display());
+            return Err(Error::Unexpected(text));
         }
-        Err(Error::Unexpected(format!("{} is no NiFi: lib/nifi-runtime-*.jar is missing", root.display())))
+        let (name, _) = AWS_SERVICES;
+        if !has(home.nars()?, name) {
+            let text = format!("{} lacks lib/{name}-*.nar, which the connector's NAR needs", root.display());
+            return Err(Error::Unexpected(text));
+        }
+        Ok(home)
     }
 
     /// The folder that holds the jars and NARs.
@@ -152,6 +165,8 @@ fn assemble_release(options: &AssembleOptions, into: &Path, progress: &dyn Fn(&s
     let nifi = |name, kind| Artifact { group: "org.apache.nifi", name, version, kind };
     let mut artifacts: Vec<Artifact<'_>> = JARS.iter().map(|name| nifi(name, "jar")).collect();
     artifacts.extend(NARS.iter().map(|name| nifi(name, "nar")));
+    let (name, version) = AWS_SERVICES;
+    artifacts.push(Artifact { group: "org.apache.nifi", name, version, kind: "nar" });
     artifacts.extend(LOGGING.iter().map(|&(group, name, version)| Artifact {
         group,
         name,

@@ -62,7 +62,7 @@ fn the_manifest_names_this_nar_and_its_parent() {
     }
     let version = format!("Nar-Version: {}", env!("CARGO_PKG_VERSION"));
     assert!(manifest.contains(&version), "{manifest}");
-    assert!(manifest.contains("Nar-Dependency-Id: nifi-standard-services-api-nar"), "{manifest}");
+    assert!(manifest.contains("Nar-Dependency-Id: nifi-aws-service-api-nar"), "{manifest}");
 }
 
 #[test]
