@@ -36,6 +36,8 @@ pub(crate) struct ShardInfo {
     pub(crate) parents: Vec<ShardId>,
     /// Has an ending sequence number: takes no more records.
     pub(crate) closed: bool,
+    /// That number, when the listing tells it.
+    pub(crate) ending: Option<SequenceNumber>,
 }
 
 /// One record as Kinesis stores it.

@@ -253,10 +253,12 @@ pub(crate) fn unreadable(operation: &'static str) -> Trouble {
 
 fn shard_info(shard: &Shard) -> ShardInfo {
     let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
+    let ending = shard.sequence_number_range().and_then(|r| r.ending_sequence_number());
     ShardInfo {
         id: ShardId::from(shard.shard_id()),
         parents: parents.into_iter().flatten().map(ShardId::from).collect(),
-        closed: shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_some()),
+        closed: ending.is_some(),
+        ending: ending.and_then(|e| SequenceNumber::new(e).ok()),
     }
 }
 

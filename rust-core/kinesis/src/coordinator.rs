@@ -9,9 +9,9 @@ use crate::core::{Core, within};
 use crate::holding;
 use crate::listing;
 use crate::messages::Level;
+use crate::migration::{Migration, Scene, Step};
 use crate::plan::{Observed, View, plan};
 use crate::position::Anchor;
-use crate::prepare;
 use crate::renew;
 use crate::shard::lock;
 use crate::store::{Rows, StreamRow};
@@ -49,6 +49,7 @@ struct Coordinator {
     /// Something hints that the list of shards is out of date.
     stale: bool,
     table_ready: bool,
+    migration: Migration,
     limit: Duration,
 }
 
@@ -62,14 +63,15 @@ pub(crate) async fn run(core: Arc<Core>) {
         listed: None,
         stale: true,
         table_ready: false,
+        migration: Migration::default(),
         limit: if running { LIMIT } else { FIRST_LIMIT },
     };
     loop {
         let began = Instant::now();
         let wait = match me.refresh().await {
-            Ok(rows) => {
+            Ok(wait) => {
                 backoff.reset();
-                if rows > LARGE { REFRESH_LARGE } else { REFRESH }
+                wait
             }
             Err(trouble) => {
                 core.tell(&trouble);
@@ -83,13 +85,12 @@ pub(crate) async fn run(core: Arc<Core>) {
 }
 
 impl Coordinator {
-    /// One refresh; gives the number of rows read.
-    async fn refresh(&mut self) -> Result<usize, Trouble> {
+    /// One refresh; gives the time until the next.
+    async fn refresh(&mut self) -> Result<Duration, Trouble> {
         let core = self.core.clone();
         let stream = self.look_at_stream().await?;
-        if !self.table_ready {
-            prepare::table(&core, self.limit).await?;
-            self.table_ready = true;
+        if let Some(wait) = self.prepare_table(&stream).await? {
+            return Ok(wait);
         }
         let mut rows = self.rows().await?;
         let decision = self.decision(&rows, &stream).await?;
@@ -124,7 +125,26 @@ impl Coordinator {
         while let Some(acquired) = writes.next().await {
             result = result.and(acquired);
         }
-        result.map(|()| rows.shards.len() + rows.nodes.len())
+        let large = rows.shards.len() + rows.nodes.len() > LARGE;
+        result.map(|()| if large { REFRESH_LARGE } else { REFRESH })
+    }
+
+    /// Brings the table nearer to a state in which it can be used; `None` when it is.
+    async fn prepare_table(&mut self, stream: &StreamInfo) -> Result<Option<Duration>, Trouble> {
+        if self.table_ready {
+            return Ok(None);
+        }
+        let shards = lock(&self.core.known).shards.clone();
+        let scene = Scene { stream, shards: &shards, limit: self.limit };
+        // What leases mean depends on which shards are closed: the next step is to see the list as it is then.
+        self.stale = true;
+        match self.migration.step(&self.core, &scene).await? {
+            Step::Wait(wait) => Ok(Some(wait)),
+            Step::Ready => {
+                self.table_ready = true;
+                Ok(None)
+            }
+        }
     }
 
     fn plan(&self, rows: &Rows, stream: &StreamInfo, now: Instant) -> crate::plan::Plan {

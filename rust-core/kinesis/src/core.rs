@@ -8,6 +8,7 @@ use crate::config::SourceConfig;
 use crate::consumer::Consumer;
 use crate::exchange::Exchange;
 use crate::messages::{Level, Messages};
+use crate::migration::MigrationStore;
 use crate::plan::Me;
 use crate::shard::{Shard, lock};
 use crate::store::LeaseStore;
@@ -53,6 +54,7 @@ pub(crate) struct Core {
     pub(crate) place: Place,
     pub(crate) stream: Arc<dyn StreamApi>,
     pub(crate) store: Arc<dyn LeaseStore>,
+    pub(crate) migration: Arc<dyn MigrationStore>,
     pub(crate) clock: Clock,
     pub(crate) messages: Arc<Messages>,
     pub(crate) exchange: Exchange,
@@ -77,6 +79,7 @@ pub(crate) struct Core {
 pub(crate) struct World {
     pub(crate) stream: Arc<dyn StreamApi>,
     pub(crate) store: Arc<dyn LeaseStore>,
+    pub(crate) migration: Arc<dyn MigrationStore>,
     pub(crate) clock: Clock,
 }
 
@@ -100,6 +103,7 @@ impl Core {
             config,
             stream: world.stream,
             store: world.store,
+            migration: world.migration,
             clock: world.clock,
             messages,
             checkpointer: Checkpointer::default(),

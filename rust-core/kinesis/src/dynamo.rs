@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The rows of one stream in one table.
 pub(crate) struct Table {
-    clients: Arc<Clients>,
+    pub(crate) clients: Arc<Clients>,
 }
 
 impl Table {
@@ -25,7 +25,7 @@ impl Table {
         Self { clients }
     }
 
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.clients.config.application_name
     }
 
@@ -46,11 +46,11 @@ impl Table {
         }
     }
 
-    async fn make(&self) -> Result<(), Trouble> {
+    /// Creates a table of the current layout.
+    pub(crate) async fn make_table(&self, table: &str) -> Result<(), Trouble> {
         const OPERATION: &str = "CreateTable";
         let client = self.clients.dynamodb().await;
-        let mut request =
-            client.create_table().table_name(self.name()).billing_mode(BillingMode::PayPerRequest);
+        let mut request = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
         for (name, role) in [(item::STREAM, KeyType::Hash), (item::SHARD, KeyType::Range)] {
             let definition =
                 AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
@@ -98,19 +98,34 @@ impl Table {
     }
 
     async fn get(&self, sort: &str) -> Result<Option<Item>, Trouble> {
+        self.get_in(self.name(), sort).await
+    }
+
+    /// A row of our stream in a table of the current layout.
+    pub(crate) async fn get_in(&self, table: &str, sort: &str) -> Result<Option<Item>, Trouble> {
         let client = self.clients.dynamodb().await;
-        let request = client.get_item().table_name(self.name()).set_key(Some(self.key(sort)));
+        let request = client.get_item().table_name(table).set_key(Some(self.key(sort)));
         let answer = request.consistent_read(true).send().await;
         Ok(answer.map_err(|e| from_sdk(Service::DynamoDb, "GetItem", &e))?.item)
     }
 
     /// The item after the update; `None` when the condition did not hold.
     async fn update(&self, sort: &str, update: Update) -> Result<Option<Item>, Trouble> {
+        self.update_in(self.name(), sort, update).await
+    }
+
+    /// The same in any table of the current layout.
+    pub(crate) async fn update_in(
+        &self,
+        table: &str,
+        sort: &str,
+        update: Update,
+    ) -> Result<Option<Item>, Trouble> {
         let client = self.clients.dynamodb().await;
         let (expression, condition, values) = update.parts();
         let answer = client
             .update_item()
-            .table_name(self.name())
+            .table_name(table)
             .set_key(Some(self.key(sort)))
             .update_expression(expression)
             .set_condition_expression(condition)
@@ -138,7 +153,7 @@ impl Table {
     }
 }
 
-fn sort_in(item: &Item, rows: &mut Rows) {
+pub(crate) fn sort_in(item: &Item, rows: &mut Rows) {
     match item::text(item, item::SHARD).map(item::kind) {
         Some(RowKind::Shard(shard)) => {
             rows.shards.insert(ShardId::from(shard), item::shard_row(item));
@@ -152,7 +167,7 @@ fn sort_in(item: &Item, rows: &mut Rows) {
 }
 
 /// Classifies by keys before status: a table of another layout is not waited for.
-fn state(table: &TableDescription) -> TableState {
+pub(crate) fn state(table: &TableDescription) -> TableState {
     let keys: Vec<(&str, &KeyType)> =
         table.key_schema().iter().map(|k| (k.attribute_name(), k.key_type())).collect();
     match keys.as_slice() {
@@ -277,10 +292,6 @@ fn skip_update(decision: StreamRow) -> Update {
 impl LeaseStore for Table {
     fn table(&self) -> Answer<'_, TableState> {
         Box::pin(self.describe())
-    }
-
-    fn create(&self) -> Answer<'_, ()> {
-        Box::pin(self.make())
     }
 
     fn rows(&self) -> Answer<'_, Rows> {

@@ -42,11 +42,13 @@ pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+/// Number attribute.
+pub(crate) fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-fn flag(item: &Item, name: &str) -> bool {
+/// Boolean attribute; absent is false.
+pub(crate) fn flag(item: &Item, name: &str) -> bool {
     item.get(name).and_then(|v| v.as_bool().ok()).copied().unwrap_or(false)
 }
 

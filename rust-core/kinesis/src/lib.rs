@@ -28,6 +28,7 @@ mod holding;
 mod item;
 mod listing;
 mod messages;
+mod migration;
 mod pace;
 mod plan;
 mod poll;

@@ -3,7 +3,8 @@ use crate::store::NodeRow;
 use proptest::prelude::*;
 
 fn shard(id: &str, closed: bool, parents: &[&str]) -> ShardInfo {
-    ShardInfo { id: id.into(), parents: parents.iter().map(|p| (*p).into()).collect(), closed }
+    let parents = parents.iter().map(|p| (*p).into()).collect();
+    ShardInfo { id: id.into(), parents, closed, ending: None }
 }
 
 fn owned(owner: &str, counter: u64) -> ShardRow {

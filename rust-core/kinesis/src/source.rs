@@ -34,9 +34,11 @@ impl Source {
     #[must_use]
     pub fn start(config: SourceConfig, runtime: &tokio::runtime::Handle) -> Source {
         let clients = Arc::new(crate::aws::Clients::new(config.clone()));
+        let table = Arc::new(crate::dynamo::Table::new(clients.clone()));
         let world = World {
-            stream: Arc::new(crate::aws::Stream::new(clients.clone())),
-            store: Arc::new(crate::dynamo::Table::new(clients)),
+            stream: Arc::new(crate::aws::Stream::new(clients)),
+            store: table.clone(),
+            migration: table,
             clock: Clock::system(),
         };
         Self::start_in(config, world, runtime)

@@ -3,6 +3,7 @@
 use crate::aws::Clients;
 use crate::dynamo::Table;
 use crate::fake::{FakeStore, config};
+use crate::migration::{Copy, Lock, MigrationStore, Which};
 use crate::position::{Anchor, Done};
 use crate::store::*;
 use local_cloud::{LocalCloud, Options};
@@ -41,10 +42,11 @@ fn checkpoint(done: Option<Done>, ended: bool) -> Checkpoint {
     Checkpoint { done, last_row, ended, children: vec!["c0".into()] }
 }
 
-async fn table_and_decisions(store: &dyn LeaseStore) {
+async fn table_and_decisions(store: &dyn LeaseStore, tables: &dyn MigrationStore) {
     assert_eq!(store.table().await.unwrap(), TableState::Missing);
-    store.create().await.unwrap();
-    store.create().await.unwrap();
+    for _ in 0..2 {
+        tables.make(Which::Main).await.unwrap();
+    }
     assert_eq!(store.table().await.unwrap(), TableState::Ready);
     let first = StreamRow { anchor: Anchor::Latest(7), created: CREATED };
     assert_eq!(store.decide(first).await.unwrap(), first);
@@ -115,10 +117,64 @@ async fn checkpoints(store: &dyn LeaseStore) {
     assert!(store.row("s0").await.unwrap().unwrap().ended, "ended without a record");
 }
 
-async fn suite(store: &dyn LeaseStore) {
-    table_and_decisions(store).await;
+async fn migrations(store: &dyn MigrationStore) {
+    assert_eq!(store.look(Which::Side).await.unwrap(), None);
+    store.make(Which::Side).await.unwrap();
+    while store.marker().await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(store.marker().await.unwrap(), None);
+    assert!(store.take(None, "a/1", 1).await.unwrap());
+    assert!(!store.take(None, "b/1", 1).await.unwrap(), "taken");
+    let marker = store.marker().await.unwrap().unwrap();
+    assert_eq!((marker.owner.as_deref(), marker.epoch, marker.complete), (Some("a/1"), Some(1), false));
+    let a = Lock { owner: "a/1".into(), epoch: 1 };
+    assert!(store.beat(&a, 2).await.unwrap());
+    assert!(!store.take(Some(&marker), "b/1", 3).await.unwrap(), "the holder gave a sign of life");
+    let marker = store.marker().await.unwrap().unwrap();
+    assert!(store.take(Some(&marker), "b/1", 3).await.unwrap());
+    for refused in [store.beat(&a, 4).await, store.complete(&a, 1, 4).await, store.swapped(&a, 4).await] {
+        assert!(!refused.unwrap(), "another holder");
+    }
+    let b = Lock { owner: "b/1".into(), epoch: 2 };
+    let row = ShardRow {
+        sequence: Some(SequenceNumber::new("41").unwrap()),
+        padded: Some(done(42, false).position.padded()),
+        sub_sequence: Some(3),
+        anchor: Some(Anchor::Latest(5)),
+        created: Some(CREATED),
+        ..ShardRow::default()
+    };
+    let copy = Copy { shard: "s9".into(), row: row.clone(), seen: None };
+    for (which, wanted) in [(Which::Side, true), (Which::Side, false), (Which::Main, true)] {
+        assert_eq!(store.copy(which, &copy, 5).await.unwrap(), wanted);
+    }
+    let ended = ShardRow { ended: true, sequence: None, ..row.clone() };
+    let seen = row.sequence.clone();
+    assert!(store.copy(Which::Side, &Copy { shard: "s9".into(), row: ended, seen }, 5).await.unwrap());
+    let stream = StreamRow { anchor: Anchor::TrimHorizon, created: CREATED };
+    for _ in 0..2 {
+        store.copy_stream(Which::Side, stream).await.unwrap();
+    }
+    assert!(store.complete(&b, 1, 6).await.unwrap() && store.swapped(&b, 7).await.unwrap());
+    let side = store.side().await.unwrap();
+    let marker = side.marker.as_ref().unwrap();
+    assert!(marker.complete && marker.swapped && side.foreign().is_none());
+    assert_eq!(side.rows.shards["s9"], ShardRow { ended: true, ..row.clone() });
+    assert_eq!(side.rows.stream, Some(stream));
+    assert_eq!(store.main().await.unwrap().shards["s9"], row);
+    store.unmake(Which::Side).await.unwrap();
+    while store.look(Which::Side).await.unwrap().is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    store.unmake(Which::Side).await.unwrap();
+}
+
+async fn suite(store: &(impl LeaseStore + MigrationStore)) {
+    table_and_decisions(store, store).await;
     leases(store).await;
     checkpoints(store).await;
+    migrations(store).await;
 }
 
 #[tokio::test]

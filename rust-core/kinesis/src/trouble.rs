@@ -68,6 +68,8 @@ pub(crate) struct Trouble {
     pub(crate) code: String,
     /// The service's own words, shortened. Never a response body.
     pub(crate) message: String,
+    /// Name of the table when it is not the application's own.
+    pub(crate) table: Option<String>,
 }
 
 /// Names and values that make a message concrete.
@@ -86,7 +88,7 @@ const LONGEST: usize = 300;
 impl Trouble {
     /// A failure found by us rather than told by the service.
     pub(crate) fn new(service: Service, operation: &'static str, kind: Kind, message: &str) -> Self {
-        Self { service, operation, kind, code: format!("{kind:?}"), message: shorten(message) }
+        Self { service, operation, kind, code: format!("{kind:?}"), message: shorten(message), table: None }
     }
 
     /// No answer in time.
@@ -97,7 +99,14 @@ impl Trouble {
             kind: Kind::Unreachable,
             code: "NoAnswer".to_owned(),
             message: format!("no answer within {seconds} s"),
+            table: None,
         }
+    }
+
+    /// The same failure on this table.
+    pub(crate) fn on(mut self, table: &str) -> Self {
+        self.table = Some(table.to_owned());
+        self
     }
 
     /// The same trouble keeps the same key, whatever request ids its text carries.
@@ -105,7 +114,10 @@ impl Trouble {
         match self.kind {
             // One dead endpoint is one trouble, whichever call notices it.
             Kind::Unreachable | Kind::Credentials => format!("{:?}/{:?}", self.service, self.kind),
-            _ => format!("{}/{:?}/{}", self.operation, self.kind, self.code),
+            _ => {
+                let table = self.table.as_deref().unwrap_or("");
+                format!("{}/{:?}/{}/{table}", self.operation, self.kind, self.code)
+            }
         }
     }
 
@@ -113,7 +125,9 @@ impl Trouble {
     pub(crate) fn explain(&self, place: &Place) -> String {
         let target = match self.service {
             Service::Kinesis => format!("stream \"{}\"", place.stream),
-            Service::DynamoDb => format!("table \"{}\"", place.table),
+            Service::DynamoDb => {
+                format!("table \"{}\"", self.table.as_deref().unwrap_or(&place.table))
+            }
         };
         let action = format!("{}:{}", self.service.prefix(), self.operation);
         let said = if self.message.is_empty() {
@@ -287,7 +301,7 @@ where
             (kind, "NotSent".to_owned(), causes)
         }
     };
-    Trouble { service, operation, kind, code, message: shorten(&message) }
+    Trouble { service, operation, kind, code, message: shorten(&message), table: None }
 }
 
 fn is_about_credentials(text: &str) -> bool {
@@ -330,6 +344,7 @@ mod tests {
             kind: classify(code, Some(400)),
             code: code.into(),
             message: "words".into(),
+            table: None,
         };
         let cases = [
             (Service::Kinesis, "DescribeStream", "ResourceNotFoundException", ["\"orders\"", "eu-west-1"]),

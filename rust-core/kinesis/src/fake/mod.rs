@@ -1,6 +1,7 @@
 //! Kinesis and DynamoDB in memory, with named misbehaviours, for tests in paused time.
 
 mod fanout;
+mod migration;
 mod rig;
 mod stream;
 mod table;
@@ -20,6 +21,8 @@ use std::time::Duration;
 pub(crate) struct Faults {
     /// No call is answered any more.
     cut: bool,
+    /// So from this many more calls on.
+    left: Option<usize>,
     /// The next calls of an operation, each with what befalls it.
     next: HashMap<&'static str, Vec<Fault>>,
     /// All calls of an operation.
@@ -61,8 +64,23 @@ impl FaultPlan {
         lock(&self.0).cut = cut;
     }
 
+    /// This many more calls are answered, and then none.
+    pub(crate) fn cut_after(&self, calls: usize) {
+        lock(&self.0).left = Some(calls);
+    }
+
+    /// The client sends nothing that is answered any more.
+    pub(crate) fn is_cut(&self) -> bool {
+        lock(&self.0).cut
+    }
+
     fn of(&self, operation: &'static str) -> Option<Fault> {
         let mut faults = lock(&self.0);
+        match &mut faults.left {
+            Some(0) => faults.cut = true,
+            Some(left) => *left -= 1,
+            None => {}
+        }
         if faults.cut {
             return Some(Fault::Hang);
         }

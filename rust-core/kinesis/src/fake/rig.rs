@@ -53,7 +53,8 @@ impl Rig {
             let stream = stream.clone();
             Clock::new(move || stream.now_ms() + skew_ms)
         };
-        let world = World { stream: Arc::new(stream.clone()), store: Arc::new(store.clone()), clock };
+        let table = Arc::new(store.clone());
+        let world = World { stream: Arc::new(stream.clone()), store: table.clone(), migration: table, clock };
         let source = Source::start_in(config(name, more), world, &tokio::runtime::Handle::current());
         Node { source: Arc::new(source), stream, store }
     }

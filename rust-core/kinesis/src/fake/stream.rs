@@ -287,6 +287,7 @@ impl StreamApi for FakeStream {
                 id: id.clone(),
                 parents: shard.parents.clone(),
                 closed: shard.closed,
+                ending: shard.closed.then(|| sequence(data.next)),
             };
             Ok(data.shards.iter().map(info).collect())
         }))

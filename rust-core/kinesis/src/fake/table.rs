@@ -2,7 +2,9 @@
 //! `tests/local_cloud.rs`.
 
 use super::FaultPlan;
+use super::migration::Tables;
 use crate::api::{Answer, ShardId};
+use crate::migration::Layout;
 use crate::plan::LEASE;
 use crate::shard::lock;
 use crate::store::{Checkpoint, Claim, Holder, LeaseStore, NodeRow, Rows, ShardRow, StreamRow, TableState};
@@ -10,10 +12,9 @@ use crate::trouble::{Kind, Service, Trouble};
 use std::sync::{Arc, Mutex};
 
 #[derive(Default)]
-struct Data {
-    rows: Rows,
-    exists: bool,
-    foreign: Option<TableState>,
+pub(super) struct Data {
+    pub(super) rows: Rows,
+    pub(super) exists: bool,
     /// Stored positions of every shard in the order of writing.
     history: Vec<(ShardId, String)>,
 }
@@ -22,13 +23,14 @@ struct Data {
 #[derive(Clone, Default)]
 pub(crate) struct FakeStore {
     data: Arc<Mutex<Data>>,
+    tables: Arc<Mutex<Tables>>,
     pub(crate) faults: FaultPlan,
 }
 
 impl FakeStore {
     /// Another node's client of the same table.
     pub(crate) fn for_node(&self) -> Self {
-        Self { data: self.data.clone(), faults: FaultPlan::default() }
+        Self { data: self.data.clone(), tables: self.tables.clone(), faults: FaultPlan::default() }
     }
 
     pub(crate) fn rows_now(&self) -> Rows {
@@ -41,14 +43,26 @@ impl FakeStore {
 
     /// Changes rows as another program would.
     pub(crate) fn edit(&self, change: impl FnOnce(&mut Rows)) {
-        let mut data = lock(&self.data);
-        data.exists = true;
-        change(&mut data.rows);
+        if !self.exists() {
+            self.set_main(Some(Layout::Current));
+        }
+        change(&mut lock(&self.data).rows);
     }
 
-    /// The table is of another layout.
-    pub(crate) fn set_foreign(&self, state: TableState) {
-        lock(&self.data).foreign = Some(state);
+    /// Whether there are rows to read, and everything about the two tables.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut bool, &mut Tables) -> T) -> T {
+        work(&mut lock(&self.data).exists, &mut lock(&self.tables))
+    }
+
+    /// A call of a migration.
+    pub(super) async fn migrating<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut Data, &mut Tables) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let (data, tables) = (self.data.clone(), self.tables.clone());
+        let work = move || work(&mut lock(&data), &mut lock(&tables));
+        self.faults.around(Service::DynamoDb, operation, work).await
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -136,17 +150,9 @@ fn checkpointed(data: &mut Data, holder: &Holder, checkpoint: &Checkpoint, now_m
 
 impl LeaseStore for FakeStore {
     fn table(&self) -> Answer<'_, TableState> {
-        Box::pin(self.call("table", |data| {
-            let state = if data.exists { TableState::Ready } else { TableState::Missing };
-            Ok(data.foreign.clone().unwrap_or(state))
-        }))
-    }
-
-    fn create(&self) -> Answer<'_, ()> {
-        Box::pin(self.call("create", |data| {
-            data.exists = true;
-            Ok(())
-        }))
+        Box::pin(
+            self.call("table", |data| Ok(if data.exists { TableState::Ready } else { TableState::Missing })),
+        )
     }
 
     fn rows(&self) -> Answer<'_, Rows> {

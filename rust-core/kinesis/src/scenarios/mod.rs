@@ -2,6 +2,8 @@
 
 mod fan_out;
 mod leases;
+mod migration;
+mod output;
 mod positions;
 mod troubles;
 

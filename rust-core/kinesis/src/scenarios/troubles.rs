@@ -1,7 +1,7 @@
 use super::{SOON, seconds};
 use crate::Level;
 use crate::fake::{Fault, Node, Rig, until};
-use crate::store::TableState;
+use crate::migration::{Layout, Life};
 use crate::trouble::Kind;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -86,16 +86,15 @@ async fn throttling_is_normal_until_it_lasts() {
 
 #[tokio::test(start_paused = true)]
 async fn tables_of_another_layout_are_left_alone() {
-    for state in [TableState::Legacy, TableState::Foreign("id HASH".into())] {
-        let rig = Rig::new(&["s0"]);
-        rig.table.set_foreign(state);
-        let node = rig.node("a", &[]);
-        tokio::time::sleep(seconds(5)).await;
-        let said = texts(&node);
-        assert!(said.len() == 1 && said[0].1.contains("Application Name"), "{said:?}");
-        assert!(!rig.table.exists());
-        node.source.close(seconds(5)).await;
-    }
+    let rig = Rig::new(&["s0"]);
+    let layout = Layout::Foreign("id HASH".into());
+    rig.table.set_main(Some(layout.clone()));
+    let node = rig.node("a", &[]);
+    tokio::time::sleep(seconds(5)).await;
+    let said = texts(&node);
+    assert!(said.len() == 1 && said[0].1.contains("Application Name"), "{said:?}");
+    assert_eq!(rig.table.main_layout(), Some((layout, Life::Active)));
+    node.source.close(seconds(5)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,423 @@
+//! Takes over the positions of a lease table of the Kinesis Client Library, once, under the same table name.
+//!
+//! Every step looks at both tables anew and does the next thing; nothing is remembered between steps but how long
+//! others have been quiet. So a process may die after any call, and any node may go on:
+//!
+//! | main table | side table | next |
+//! | --- | --- | --- |
+//! | legacy | none, or empty | make it, mark it |
+//! | legacy | ours | copy and compare all rows, mark as complete, delete the main table |
+//! | none | ours | make the main table |
+//! | current | ours, not swapped | copy and compare all rows, mark as swapped, delete the side table |
+//! | current | any other | nothing: the table is ready |
+//!
+//! While the main table is legacy it is the authority, whatever another migration left in the side table. It is deleted
+//! only when every row was compared, under a lock that was confirmed a moment before.
+
+mod dynamo;
+mod lease;
+mod tables;
+mod words;
+
+pub(crate) use lease::Lease;
+pub(crate) use tables::{Copy, Layout, Life, Lock, Look, Marker, MigrationStore, Side, Which};
+
+use crate::api::{Answer, ShardId, ShardInfo, StreamInfo};
+use crate::core::{Core, within};
+use crate::messages::Level;
+use crate::position::Anchor;
+use crate::store::{Rows, ShardRow, StreamRow};
+use crate::trouble::{Kind, Service, Trouble};
+use futures::StreamExt;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pause between two looks at a table in transition, or at what another node does.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause between two looks at something only a person can change.
+const LOOK_AT_TROUBLE: Duration = Duration::from_secs(10);
+/// The library renews a lease every third of its fail-over time, 10 seconds by default: without a renewal for this long
+/// nobody uses the table any more.
+const QUIET: Duration = Duration::from_secs(20);
+/// A holder of the lock that gave no sign of life for this long is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Apache NiFi's own migration gives no sign of life while it works; its lock ends after two minutes.
+const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(180);
+/// A table is deleted at most this long after the lock was confirmed.
+const CONFIRMED: Duration = Duration::from_secs(5);
+/// Rows written between two signs of life.
+const CHUNK: usize = 64;
+/// Writes under way at once.
+const CONCURRENT: usize = 16;
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The main table can be used.
+    Ready,
+    /// Look again after a while.
+    Wait(Duration),
+}
+
+/// What a step is told about the stream.
+pub(crate) struct Scene<'a> {
+    pub(crate) stream: &'a StreamInfo,
+    pub(crate) shards: &'a [ShardInfo],
+    /// Longest time of a call.
+    pub(crate) limit: Duration,
+}
+
+/// What is observed from step to step.
+#[derive(Default)]
+pub(crate) struct Migration {
+    /// Signs of life of the library's workers, and since when they are the same.
+    leases: Option<(HashMap<String, Option<u64>>, Instant)>,
+    /// The lock as it is, and since when.
+    lock: Option<(Marker, Instant)>,
+    /// Holder of the lock when we came.
+    first_holder: Option<Option<String>>,
+    /// Made by us and not used yet.
+    made_side: bool,
+}
+
+/// One step: everything it needs at hand.
+struct Work<'a> {
+    core: &'a Core,
+    scene: &'a Scene<'a>,
+}
+
+impl Migration {
+    /// Takes the next step towards a main table that can be used.
+    pub(crate) async fn step(&mut self, core: &Core, scene: &Scene<'_>) -> Result<Step, Trouble> {
+        let work = Work { core, scene };
+        match work.look(Which::Main).await? {
+            Some((Layout::Current, Life::Active)) => match work.our_side().await? {
+                Some(marker) if !marker.swapped => self.restore(&work, marker).await,
+                marker => {
+                    let mine = std::mem::take(&mut self.made_side);
+                    work.tidy(marker.is_some() || mine).await;
+                    Ok(Step::Ready)
+                }
+            },
+            Some((Layout::Foreign(keys), _)) => Ok(work.refuse(words::foreign_main(core, &keys))),
+            Some((Layout::Legacy, Life::Active)) => self.convert(&work).await,
+            Some(_) => Ok(Step::Wait(LOOK_EVERY)),
+            None => match work.our_side().await? {
+                Some(marker) => self.make_again(&work, marker).await,
+                None => work.make_first().await,
+            },
+        }
+    }
+
+    /// The main table is legacy.
+    async fn convert(&mut self, work: &Work<'_>) -> Result<Step, Trouble> {
+        let core = work.core;
+        let leases = work.leases(None).await?;
+        let sorted = lease::sort(leases.clone(), work.scene.stream);
+        if let Some(text) = words::not_ours(core, &sorted, work.scene.shards) {
+            return Ok(work.refuse(text));
+        }
+        let side = match work.look(Which::Side).await? {
+            None => None,
+            Some((Layout::Current, Life::Active)) => Some(work.side().await?),
+            Some((Layout::Current, _)) => return Ok(Step::Wait(LOOK_EVERY)),
+            Some(_) => return Ok(work.refuse(words::foreign_side(core, "it has other keys"))),
+        };
+        if let Some(why) = side.as_ref().and_then(Side::foreign) {
+            return Ok(work.refuse(words::foreign_side(core, &why)));
+        }
+        if !self.is_quiet(&leases) {
+            core.messages.say(Level::Warn, "migration/busy", words::busy(core, &leases));
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        let Some(side) = side else {
+            work.call("CreateTable", core.migration.make(Which::Side)).await?;
+            self.made_side = true;
+            core.messages.once(Level::Info, words::begins(core, sorted.ours.len()));
+            return Ok(Step::Wait(LOOK_EVERY));
+        };
+        let Some(lock) = self.lock(work, side.marker.as_ref()).await? else {
+            return Ok(Step::Wait(LOOK_EVERY));
+        };
+        let frame = lease::Frame {
+            stream: work.scene.stream,
+            shards: work.scene.shards,
+            initial: core.config.initial_position,
+        };
+        let wanted = lease::rows(&sorted.ours, &frame);
+        if !work.fill(Which::Side, &lock, &wanted, stream_row(&sorted, &frame), &side.rows).await? {
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        let written = work.side().await?;
+        let again = work.leases(Some(&lock)).await?;
+        if again != leases || wanted.iter().any(|(id, row)| !same(row, written.rows.shards.get(id))) {
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        if written.foreign().is_some()
+            || !work.call("UpdateItem", core.migration.complete(&lock, wanted.len(), work.now())).await?
+        {
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        words::earlier(core, &sorted);
+        work.delete(Which::Main, &lock, &Layout::Legacy).await
+    }
+
+    /// The main table is gone; the side table has its rows.
+    async fn make_again(&mut self, work: &Work<'_>, marker: Marker) -> Result<Step, Trouble> {
+        if self.lock(work, Some(&marker)).await?.is_none() {
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        if !marker.complete {
+            work.core.messages.once(Level::Warn, words::incomplete(work.core));
+        }
+        work.call("CreateTable", work.core.migration.make(Which::Main)).await?;
+        Ok(Step::Wait(LOOK_EVERY))
+    }
+
+    /// The main table is new; the side table may have rows that it lacks.
+    async fn restore(&mut self, work: &Work<'_>, marker: Marker) -> Result<Step, Trouble> {
+        let core = work.core;
+        let Some(lock) = self.lock(work, Some(&marker)).await? else { return Ok(Step::Wait(LOOK_EVERY)) };
+        let side = work.side().await?;
+        let there = work.call("Query", core.migration.main()).await?;
+        let missing: BTreeMap<ShardId, ShardRow> = (side.rows.shards.iter())
+            .filter(|(id, row)| !covers(there.shards.get(*id), row))
+            .map(|(id, row)| (id.clone(), ahead(row, there.shards.get(id))))
+            .collect();
+        // Just after a table was made anew the service may still judge a write by the keys of the old one; the step is
+        // repeated until it does not.
+        if !work.fill(Which::Main, &lock, &missing, side.rows.stream, &there).await? {
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        let there = work.call("Query", core.migration.main()).await?;
+        let all = side.rows.shards.iter().all(|(id, row)| covers(there.shards.get(id), row));
+        if !all || !work.call("UpdateItem", core.migration.swapped(&lock, work.now())).await? {
+            return Ok(Step::Wait(LOOK_EVERY));
+        }
+        core.messages.once(Level::Info, words::done(core, &side.rows));
+        work.tidy(true).await;
+        Ok(Step::Ready)
+    }
+
+    /// Nobody renewed a lease for a while.
+    fn is_quiet(&mut self, leases: &[Lease]) -> bool {
+        let print: HashMap<String, Option<u64>> =
+            leases.iter().map(|lease| (lease.key.clone(), lease.counter)).collect();
+        if leases.iter().all(|lease| lease.owner.is_none()) {
+            return true;
+        }
+        match &self.leases {
+            Some((seen, since)) if *seen == print => since.elapsed() >= QUIET,
+            _ => {
+                self.leases = Some((print, Instant::now()));
+                false
+            }
+        }
+    }
+
+    /// The lock, if it is ours or could be taken.
+    async fn lock(&mut self, work: &Work<'_>, marker: Option<&Marker>) -> Result<Option<Lock>, Trouble> {
+        let (core, me) = (work.core, work.core.me.owner.as_str());
+        let holder = marker.and_then(|m| m.owner.clone().or(m.migrator.clone()));
+        let first = self.first_holder.get_or_insert_with(|| holder.clone()).clone();
+        if let Some(marker) = marker.filter(|m| m.owner.as_deref() == Some(me)) {
+            let lock = Lock { owner: me.to_owned(), epoch: marker.epoch.unwrap_or(0) };
+            return Ok(work.alive(&lock).await?.then_some(lock));
+        }
+        // A process that ran under our Node Id before is gone; see `Observed::inherited`.
+        let inherited = holder == first && holder.as_deref().is_some_and(|h| core.me.is_earlier_self(h));
+        let idle = marker.is_some_and(|m| m.complete && m.owner.is_none());
+        if holder.is_some() && !idle && !inherited && !self.is_abandoned(marker) {
+            return Ok(None);
+        }
+        work.call("UpdateItem", core.migration.take(marker, me, work.now())).await?;
+        // Whether it was taken is seen by the next look, which also understands an answer that was lost.
+        let marker = work.call("GetItem", core.migration.marker()).await?;
+        let ours = marker.filter(|m| m.owner.as_deref() == Some(me));
+        Ok(ours.map(|m| Lock { owner: me.to_owned(), epoch: m.epoch.unwrap_or(0) }))
+    }
+
+    fn is_abandoned(&mut self, marker: Option<&Marker>) -> bool {
+        let Some(marker) = marker else { return false };
+        match &self.lock {
+            Some((seen, since)) if seen == marker => {
+                let patience = if marker.beats.is_some() { PATIENCE } else { PATIENCE_WITH_OTHERS };
+                since.elapsed() >= patience
+            }
+            _ => {
+                self.lock = Some((marker.clone(), Instant::now()));
+                false
+            }
+        }
+    }
+}
+
+/// When the library has read any shard, one without a lease is new and starts at its beginning.
+fn stream_row(sorted: &lease::Sorted, frame: &lease::Frame<'_>) -> Option<StreamRow> {
+    let row = StreamRow { anchor: Anchor::TrimHorizon, created: frame.stream.created };
+    (!sorted.ours.is_empty()).then_some(row)
+}
+
+/// The side table's row says what the lease says. A beginning that was decided before stays.
+fn same(wanted: &ShardRow, written: Option<&ShardRow>) -> bool {
+    written.is_some_and(|w| {
+        (wanted.sequence.is_none() || (w.sequence == wanted.sequence && w.padded == wanted.padded))
+            && (wanted.sequence.is_none() || w.sub_sequence == wanted.sub_sequence)
+            && (wanted.anchor.is_none() || w.anchor.is_some())
+            && (w.ended || !wanted.ended)
+            && w.created.is_some()
+    })
+}
+
+/// The main table's row is not behind the side table's.
+fn covers(main: Option<&ShardRow>, side: &ShardRow) -> bool {
+    main.is_some_and(|m| {
+        let (done, wanted) = (m.done().map(|d| d.position), side.done().map(|d| d.position));
+        done >= wanted && (m.ended || !side.ended) && (m.anchor.is_some() || side.anchor.is_none())
+    })
+}
+
+/// What of the side table's row the main table's lacks: never a position behind its own.
+fn ahead(side: &ShardRow, main: Option<&ShardRow>) -> ShardRow {
+    let mut row = side.clone();
+    if main.is_some_and(|m| m.done().map(|d| d.position) >= side.done().map(|d| d.position)) {
+        (row.sequence, row.padded, row.sub_sequence) = (None, None, None);
+    }
+    row
+}
+
+impl Work<'_> {
+    fn now(&self) -> i64 {
+        self.core.clock.wall_ms()
+    }
+
+    async fn call<T>(&self, operation: &'static str, call: Answer<'_, T>) -> Result<T, Trouble> {
+        within(self.scene.limit, Service::DynamoDb, operation, call).await
+    }
+
+    async fn look(&self, which: Which) -> Result<Look, Trouble> {
+        let look = self.call("DescribeTable", self.core.migration.look(which)).await;
+        if which == Which::Main && look.is_ok() {
+            self.core.works(Service::DynamoDb);
+        }
+        look
+    }
+
+    /// The marker of an unfinished migration of our stream. Without permission on the side table there is none: the
+    /// permission may be left out when there never was a legacy table.
+    async fn our_side(&self) -> Result<Option<Marker>, Trouble> {
+        match self.look(Which::Side).await {
+            Ok(Some((Layout::Current, Life::Active))) => {
+                self.call("GetItem", self.core.migration.marker()).await
+            }
+            Ok(_) => Ok(None),
+            Err(trouble) if trouble.kind == Kind::Denied => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    async fn side(&self) -> Result<Side, Trouble> {
+        self.call("Scan", self.core.migration.side()).await
+    }
+
+    /// All items of the legacy table, in the order of their keys.
+    async fn leases(&self, lock: Option<&Lock>) -> Result<Vec<Lease>, Trouble> {
+        let (mut leases, mut from) = (Vec::new(), None);
+        loop {
+            let (page, next) = self.call("Scan", self.core.migration.leases(from)).await?;
+            leases.extend(page);
+            from = next;
+            if from.is_none() {
+                leases.sort_by(|a: &Lease, b| a.key.cmp(&b.key));
+                return Ok(leases);
+            }
+            if let Some(lock) = lock {
+                self.alive(lock).await?;
+            }
+        }
+    }
+
+    async fn alive(&self, lock: &Lock) -> Result<bool, Trouble> {
+        self.call("UpdateItem", self.core.migration.beat(lock, self.now())).await
+    }
+
+    fn refuse(&self, text: String) -> Step {
+        self.core.messages.say(Level::Error, "table/layout", text);
+        Step::Wait(LOOK_AT_TROUBLE)
+    }
+
+    async fn make_first(&self) -> Result<Step, Trouble> {
+        self.call("CreateTable", self.core.migration.make(Which::Main)).await?;
+        self.core.messages.once(
+            Level::Info,
+            format!("Created table \"{}\" for the positions.", self.core.config.application_name),
+        );
+        Ok(Step::Wait(LOOK_EVERY))
+    }
+
+    /// Writes what `there` lacks. `false`: the lock was lost.
+    async fn fill(
+        &self,
+        which: Which,
+        lock: &Lock,
+        wanted: &BTreeMap<ShardId, ShardRow>,
+        stream: Option<StreamRow>,
+        there: &Rows,
+    ) -> Result<bool, Trouble> {
+        let store = &self.core.migration;
+        if let Some(row) = stream.filter(|_| there.stream.is_none()) {
+            self.call("UpdateItem", store.copy_stream(which, row)).await?;
+        }
+        let copies: Vec<Copy> = (wanted.iter())
+            .filter(|(id, row)| !same(row, there.shards.get(*id)))
+            .map(|(id, row)| {
+                let seen = there.shards.get(id).and_then(|r| r.sequence.clone());
+                Copy { shard: id.clone(), row: row.clone(), seen }
+            })
+            .collect();
+        for chunk in copies.chunks(CHUNK) {
+            let writes =
+                chunk.iter().map(|copy| self.call("UpdateItem", store.copy(which, copy, self.now())));
+            let mut writes = futures::stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(CONCURRENT);
+            while let Some(written) = writes.next().await {
+                written?;
+            }
+            if !self.alive(lock).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Deletes a table that still has this layout, a moment after the lock was confirmed.
+    async fn delete(&self, which: Which, lock: &Lock, layout: &Layout) -> Result<Step, Trouble> {
+        let asked = Instant::now();
+        let alive = self.alive(lock).await?;
+        let look = self.look(which).await?;
+        if alive && look.is_some_and(|(l, _)| l == *layout) && asked.elapsed() < CONFIRMED {
+            self.call("DeleteTable", self.core.migration.unmake(which)).await?;
+        }
+        Ok(Step::Wait(LOOK_EVERY))
+    }
+
+    /// Deletes the side table when `ours` and nothing else is in it. The main table can be used whatever comes of it.
+    async fn tidy(&self, ours: bool) {
+        if !ours {
+            return;
+        }
+        let core = self.core;
+        let deleted = async {
+            let Some((Layout::Current, Life::Active)) = self.look(Which::Side).await? else { return Ok(()) };
+            if let Some(why) = self.side().await?.foreign() {
+                core.messages.once(Level::Warn, words::side_stays(core, &why));
+                return Ok(());
+            }
+            self.call("DeleteTable", core.migration.unmake(Which::Side)).await
+        };
+        if let Err(trouble) = deleted.await {
+            let trouble: Trouble = trouble;
+            core.messages.once(Level::Warn, words::side_stays(core, &trouble.explain(&core.place)));
+        }
+    }
+}
