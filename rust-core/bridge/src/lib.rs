@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod boundary_tests;
 mod bytes_view;
+mod classes;
 mod command;
 mod error;
 mod log_ring;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::registry::registry;
 use crate::throw::Throw;
 use crate::types::{self, Outcome, PartHeader};
-use crate::{ABI_VERSION, command, logging, pairs, testing};
+use crate::{ABI_VERSION, classes, command, logging, pairs, testing};
 
 /// No call waits longer for data, so that Java can look for its thread's interruption.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
@@ -56,7 +56,7 @@ const _: [NativeMethod; 14] = [
 type Texts<'local> = JObjectArray<'local, JString<'local>>;
 
 fn enter(env: &mut Env<'_>, class: &JClass<'_>, function: &str) -> Result<(), Error> {
-    types::bind(env, class)?;
+    classes::bind(env, class)?;
     testing::trip(function);
     Ok(())
 }

@@ -7,8 +7,8 @@ use jni::Env;
 use jni::errors::ErrorPolicy;
 use jni::objects::{JString, JThrowable};
 
+use crate::classes::classes;
 use crate::error::Error;
-use crate::types::NativeException;
 
 /// Throws the exception and returns the default value, which Java does not see.
 pub(crate) struct Throw;
@@ -55,7 +55,7 @@ fn throw(env: &mut Env<'_>, error: &Error) -> jni::errors::Result<()> {
 
 fn exception<'local>(env: &mut Env<'local>, error: &Error) -> jni::errors::Result<JThrowable<'local>> {
     let message = JString::from_str(env, error.to_string())?;
-    Ok(NativeException::new(env, error.code(), &message)?.into())
+    classes()?.exception(env, error.code(), &message)
 }
 
 /// The text of a panic, also of a formatted one.

@@ -1,63 +1,24 @@
-//! The Java types that are built here.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Java values out of ours, and ours out of Java's.
 
 use jni::Env;
-use jni::objects::{JClass, JObjectArray, JString};
-use jni::refs::LoaderContext;
+use jni::objects::{JObject, JObjectArray, JString, JValue};
 use jni::strings::JNIString;
+use jni::sys::jobjectArray;
 use kinesis::{Batch, Part};
 use snowpipe::Progress;
 
+use crate::classes::classes;
 use crate::error::Error;
 
-pub(crate) use bound::{NativeException, Outcome, PartHeader};
-use bound::{NativeExceptionAPI, OutcomeAPI, PartHeaderAPI};
+pub(crate) use bound::{Outcome, PartHeader};
 
-#[allow(clippy::too_many_arguments, reason = "constructors of Java records take a value for each field")]
+/// Names for the signatures of the native methods. What these types could look up and keep is never asked of them: see
+/// `classes`.
 mod bound {
     use jni::bind_java_type;
 
-    bind_java_type! {
-        pub(crate) NativeException => io.shardflow.nifi.bridge.NativeException,
-        constructors { fn new(code: jint, message: JString) },
-        is_instance_of = { JThrowable },
-    }
-
-    bind_java_type! {
-        pub(crate) PartHeader => io.shardflow.nifi.bridge.PartHeader,
-        constructors {
-            fn new(
-                batch: jlong, part: jint, failed: jboolean, length: jlong, records: jlong,
-                transit_uri: JString, attributes: JString[],
-            ),
-        },
-    }
-
-    bind_java_type! {
-        pub(crate) Outcome => io.shardflow.nifi.bridge.Outcome,
-        constructors {
-            fn new(
-                state: jint, rows_sent: jlong, rows_skipped: jlong, row_errors: jlong,
-                message: JString, transit_uri: JString,
-            ),
-        },
-    }
-}
-
-/// Finds the types through the class loader of `native_class`, whatever loader the calling thread has, and checks that
-/// they have the constructors used here. Once for a loaded copy of the library.
-pub(crate) fn bind(env: &mut Env<'_>, native_class: &JClass<'_>) -> Result<(), Error> {
-    static BOUND: AtomicBool = AtomicBool::new(false);
-    if !BOUND.load(Ordering::Acquire) {
-        let loader = native_class.get_class_loader(env)?;
-        let context = LoaderContext::Loader(&loader);
-        NativeExceptionAPI::get(env, &context)?;
-        PartHeaderAPI::get(env, &context)?;
-        OutcomeAPI::get(env, &context)?;
-        BOUND.store(true, Ordering::Release);
-    }
-    Ok(())
+    bind_java_type! { pub(crate) PartHeader => io.shardflow.nifi.bridge.PartHeader }
+    bind_java_type! { pub(crate) Outcome => io.shardflow.nifi.bridge.Outcome }
 }
 
 /// A count or a size as Java's `long`.
@@ -113,7 +74,10 @@ pub(crate) fn headers<'local>(
     env: &mut Env<'local>,
     batch: &Batch,
 ) -> Result<JObjectArray<'local, PartHeader<'local>>, Error> {
-    let array = JObjectArray::<PartHeader<'_>>::new(env, batch.parts.len(), PartHeader::null())?;
+    let class = classes()?.part_header.get(env)?;
+    let length = i32::try_from(batch.parts.len());
+    let length = length.map_err(|_| Error::Argument("a batch has too many parts".to_owned()))?;
+    let array = env.new_object_array(length, &class, JObject::null())?;
     let mut crossed = Crossed::default();
     for (index, part) in batch.parts.iter().enumerate() {
         let header = header(env, batch.id, index, part, &mut crossed)?;
@@ -121,7 +85,9 @@ pub(crate) fn headers<'local>(
         env.delete_local_ref(header);
     }
     crossed.forget(env);
-    Ok(array)
+    let array: jobjectArray = array.into_raw();
+    // SAFETY: a local reference, given up in the line above, to an array whose class was named a few lines before.
+    Ok(unsafe { JObjectArray::<PartHeader<'_>>::from_raw(env, array) })
 }
 
 /// The texts of the part before. Names of attributes, stream, shard and lineage are the same in every part of a batch,
@@ -159,7 +125,7 @@ fn header<'batch, 'local>(
     index: usize,
     part: &'batch Part,
     crossed: &mut Crossed<'batch, 'local>,
-) -> Result<PartHeader<'local>, Error> {
+) -> Result<JObject<'local>, Error> {
     let index = i32::try_from(index).map_err(|_| Error::Argument("a batch has too many parts".to_owned()))?;
     let texts = part.attributes.iter().flat_map(|(name, value)| [*name, value.as_str()]);
     let attributes = JObjectArray::<JString<'_>>::new(env, part.attributes.len() * 2, JString::null())?;
@@ -168,9 +134,16 @@ fn header<'batch, 'local>(
         attributes.set_element(env, at, string)?;
     }
     let transit_uri = crossed.get(env, 0, &part.transit_uri)?;
-    let (length, records) = (long(part.content.len() as u64), long(part.records));
-    let header =
-        PartHeader::new(env, long(batch), index, part.failed, length, records, transit_uri, &attributes)?;
+    let arguments = [
+        JValue::Long(long(batch)),
+        JValue::Int(index),
+        JValue::Bool(part.failed),
+        JValue::Long(long(part.content.len() as u64)),
+        JValue::Long(long(part.records)),
+        JValue::Object(transit_uri),
+        JValue::Object(&attributes),
+    ];
+    let header = classes()?.part_header.build(env, &arguments)?;
     env.delete_local_ref(attributes);
     Ok(header)
 }
@@ -182,13 +155,15 @@ pub(crate) fn outcome<'local>(env: &mut Env<'local>, progress: &Progress) -> Res
         None => JString::null(),
     };
     let transit_uri = JString::from_str(env, &progress.transit_uri)?;
-    Ok(Outcome::new(
-        env,
-        progress.state.code(),
-        long(progress.rows_sent),
-        long(progress.rows_skipped),
-        long(progress.row_errors),
-        &message,
-        &transit_uri,
-    )?)
+    let arguments = [
+        JValue::Int(progress.state.code()),
+        JValue::Long(long(progress.rows_sent)),
+        JValue::Long(long(progress.rows_skipped)),
+        JValue::Long(long(progress.row_errors)),
+        JValue::Object(&message),
+        JValue::Object(&transit_uri),
+    ];
+    let outcome = classes()?.outcome.build(env, &arguments)?;
+    // SAFETY: the object was made from the class of the outcome just now.
+    Ok(unsafe { Outcome::from_raw(env, outcome.into_raw()) })
 }

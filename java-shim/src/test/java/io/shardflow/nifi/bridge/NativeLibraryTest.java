@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.ref.WeakReference;
 import java.net.MalformedURLException;
 import java.net.URI;
 import java.net.URL;
@@ -49,6 +50,14 @@ class NativeLibraryTest {
         final Path second = Files.copy(Library.file(), folder.resolve("second"));
         final String output = run(folder, "two", first.toString(), second.toString());
         assertEquals("both loaded", output.lines().toList().getLast());
+    }
+
+    @Test
+    void aReplacedNarIsLetGo() throws IOException, InterruptedException {
+        Library.require();
+        final Path copy = Files.copy(Library.file(), folder.resolve("replaced"));
+        assertEquals(
+                "collected", run(folder, "let-go", copy.toString()).lines().toList().getLast());
     }
 
     @Test
@@ -146,6 +155,15 @@ class NativeLibraryTest {
                     open(new Loader(arguments[2], null));
                     System.out.println("both loaded");
                 }
+                case "let-go" -> {
+                    final WeakReference<ClassLoader> loader = useAndLetGo(arguments[1]);
+                    final Instant deadline = Instant.now().plusSeconds(30);
+                    while (loader.get() != null && Instant.now().isBefore(deadline)) {
+                        System.gc();
+                        Thread.sleep(50);
+                    }
+                    System.out.println(loader.get() == null ? "collected" : "kept");
+                }
                 case "fallback" -> {
                     open(new Loader(arguments[1], Path.of(arguments[2])));
                     System.out.println("loaded");
@@ -169,6 +187,14 @@ class NativeLibraryTest {
                     System.out.println("leaving");
                 }
             }
+        }
+
+        // A method of its own, so that nothing of the loader stays on the stack.
+        private static WeakReference<ClassLoader> useAndLetGo(final String library) throws Exception {
+            final Loader loader = new Loader(library, null);
+            open(loader);
+            loader.close();
+            return new WeakReference<>(loader);
         }
 
         private static void fail() {
