@@ -1,25 +1,25 @@
 //! Kinesis through the AWS SDK.
 
+use crate::access::{Access, access};
 use crate::api::{
     Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
 };
 use crate::cbor::{KinesisProtocol, epoch_millis};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
+use crate::handed::Handed;
 use crate::position::Start;
 use crate::trouble::{Kind, Service, Trouble, from_sdk};
 use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{
-    BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents, SharedCredentialsProvider,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents, StalledStreamProtectionConfig,
 };
 use aws_sdk_kinesis::error::BoxError;
 use aws_sdk_kinesis::types::{ChildShard, Record, Shard, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
 use record::SequenceNumber;
-use secrecy::ExposeSecret;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,6 +34,8 @@ const SHARDS_PER_PAGE: i32 = 1_000;
 /// The clients of one source, made when first used.
 pub(crate) struct Clients {
     pub(crate) config: SourceConfig,
+    /// Filled by the caller when the identity says so.
+    pub(crate) handed: Handed,
     made: OnceCell<Made>,
 }
 
@@ -49,11 +51,12 @@ pub(crate) struct Made {
 
 impl Clients {
     pub(crate) fn new(config: SourceConfig) -> Self {
-        Self { config, made: OnceCell::new() }
+        let handed = Handed::new(&config.identity, Clock::system());
+        Self { config, handed, made: OnceCell::new() }
     }
 
     pub(crate) async fn made(&self) -> &Made {
-        self.made.get_or_init(|| make(&self.config)).await
+        self.made.get_or_init(|| make(&self.config, &self.handed)).await
     }
 
     /// DynamoDB.
@@ -62,9 +65,10 @@ impl Clients {
     }
 }
 
-async fn make(config: &SourceConfig) -> Made {
+async fn make(config: &SourceConfig, handed: &Handed) -> Made {
     let region = Region::new(config.region.clone());
-    let credentials = credentials(config, region.clone()).await;
+    let Access { provider, cache } = access(config, handed).await;
+    let http = config.network.client();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(ATTEMPT)
@@ -74,22 +78,26 @@ async fn make(config: &SourceConfig) -> Made {
     let mut kinesis = aws_sdk_kinesis::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(region.clone())
+        .http_client(http.clone())
+        .identity_cache(cache.clone())
         .timeout_config(timeouts.clone())
         .retry_config(retries.clone())
         // Cuts slow but healthy answers; the time-outs above bound every call anyway.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    kinesis.set_credentials_provider(credentials.clone());
+    kinesis.set_credentials_provider(provider.clone());
     kinesis.set_endpoint_url(config.endpoint.clone());
     let protocol = KinesisProtocol::new(config.wire_format);
     let reading = kinesis.clone().retry_config(RetryConfig::disabled()).protocol(protocol.clone());
-    let reading = reading.build();
+    let reading = reading.http_client(config.network.client()).build();
     let mut dynamodb = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(region)
+        .http_client(http)
+        .identity_cache(cache)
         .timeout_config(timeouts)
         .retry_config(retries)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    dynamodb.set_credentials_provider(credentials);
+    dynamodb.set_credentials_provider(provider);
     dynamodb.set_endpoint_url(config.endpoint.clone());
     Made {
         kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
@@ -97,22 +105,6 @@ async fn make(config: &SourceConfig) -> Made {
         protocol,
         reading_config: reading,
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-    }
-}
-
-async fn credentials(config: &SourceConfig, region: Region) -> Option<SharedCredentialsProvider> {
-    match &config.credentials {
-        Some(keys) => Some(SharedCredentialsProvider::new(Credentials::new(
-            keys.access_key_id.clone(),
-            keys.secret_access_key.expose_secret().to_owned(),
-            None,
-            None,
-            "properties",
-        ))),
-        None => {
-            let chain = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region);
-            chain.load().await.credentials_provider()
-        }
     }
 }
 

@@ -65,7 +65,12 @@ impl Stream {
         let client = {
             let mut lanes = lock(&self.lanes);
             let lane = lanes.entry(lane / PER_LANE % LANES);
-            lane.or_insert_with(|| aws_sdk_kinesis::Client::from_conf(made.reading_config.clone())).clone()
+            let connect = || {
+                let config =
+                    made.reading_config.to_builder().http_client(self.clients.config.network.client());
+                aws_sdk_kinesis::Client::from_conf(config.build())
+            };
+            lane.or_insert_with(connect).clone()
         };
         let position = starting_position(start)?;
         let call = || {

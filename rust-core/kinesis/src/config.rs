@@ -2,8 +2,10 @@
 
 use crate::cbor::WireFormat;
 use crate::error::ConfigError;
+use crate::identity::Identity;
+use crate::network::Network;
+use crate::properties::Properties;
 use record::ArrivalFormat;
-use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,15 +54,6 @@ pub enum OutputStrategy {
     InjectMetadata,
 }
 
-/// AWS credentials given as properties; without them the default chain of the SDK is used.
-#[derive(Clone)]
-pub struct StaticCredentials {
-    /// Access key id. Not a secret, yet not printed either.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: SecretString,
-}
-
 /// Everything a [`crate::Source`] needs to know.
 #[derive(Clone)]
 pub struct SourceConfig {
@@ -70,8 +63,10 @@ pub struct SourceConfig {
     pub application_name: String,
     /// AWS region id.
     pub region: String,
-    /// `None`: the SDK's default chain.
-    pub credentials: Option<StaticCredentials>,
+    /// Who calls AWS.
+    pub identity: Identity,
+    /// Proxy and authorities.
+    pub network: Network,
     /// How records are read.
     pub consumer_type: ConsumerType,
     /// Where a new application begins.
@@ -104,7 +99,8 @@ impl std::fmt::Debug for SourceConfig {
             .field("stream_name", &self.stream_name)
             .field("application_name", &self.application_name)
             .field("region", &self.region)
-            .field("credentials", &if self.credentials.is_some() { "static" } else { "default chain" })
+            .field("identity", &self.identity)
+            .field("network", &self.network)
             .field("consumer_type", &self.consumer_type)
             .field("initial_position", &self.initial_position)
             .field("endpoint", &self.endpoint)
@@ -125,7 +121,8 @@ impl SourceConfig {
             stream_name: p.required("Stream Name")?,
             application_name: p.required("Application Name")?,
             region: region(p.required("Region")?)?,
-            credentials: credentials(&p)?,
+            identity: Identity::from_properties(&p)?,
+            network: Network::from_properties(&p)?,
             consumer_type: p.choice(
                 "Consumer Type",
                 &[
@@ -153,47 +150,9 @@ impl SourceConfig {
             memory_budget: p.number("Memory Budget", 64_000_000, 1, 1 << 40)?,
             wire_format: p
                 .choice("Wire Format", &[("CBOR", WireFormat::Cbor), ("JSON", WireFormat::Json)])?,
-            endpoint: endpoint(&p)?,
+            endpoint: p.url("Endpoint Override URL")?,
             node_id: p.get("Node Id").map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned),
         })
-    }
-}
-
-struct Properties<'a>(&'a BTreeMap<String, String>);
-
-impl<'a> Properties<'a> {
-    fn get(&self, property: &str) -> Option<&'a str> {
-        self.0.get(property).map(|v| v.trim()).filter(|v| !v.is_empty())
-    }
-
-    fn required(&self, property: &'static str) -> Result<String, ConfigError> {
-        self.get(property).map(str::to_owned).ok_or(ConfigError::Missing { property })
-    }
-
-    /// The first choice is the default.
-    fn choice<T: Copy>(&self, property: &'static str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
-        let found = match self.get(property) {
-            None => choices.first(),
-            Some(value) => choices.iter().find(|(name, _)| *name == value),
-        };
-        found.map(|(_, v)| *v).ok_or_else(|| {
-            let names: Vec<&str> = choices.iter().map(|(n, _)| *n).collect();
-            ConfigError::Invalid { property, reason: format!("must be one of {}", names.join(", ")) }
-        })
-    }
-
-    fn number<T>(&self, property: &'static str, default: T, min: T, max: T) -> Result<T, ConfigError>
-    where
-        T: std::str::FromStr + PartialOrd + std::fmt::Display,
-    {
-        let Some(text) = self.get(property) else { return Ok(default) };
-        match text.parse::<T>() {
-            Ok(n) if n >= min && n <= max => Ok(n),
-            _ => Err(ConfigError::Invalid {
-                property,
-                reason: format!("must be a whole number between {min} and {max}"),
-            }),
-        }
     }
 }
 
@@ -217,18 +176,6 @@ fn region(text: String) -> Result<String, ConfigError> {
         property: "Region",
         reason: format!("\"{text}\" is not the id of an AWS region such as us-west-2"),
     })
-}
-
-fn credentials(p: &Properties<'_>) -> Result<Option<StaticCredentials>, ConfigError> {
-    match (p.get("AWS Access Key ID"), p.get("AWS Secret Access Key")) {
-        (None, None) => Ok(None),
-        (Some(id), Some(secret)) => Ok(Some(StaticCredentials {
-            access_key_id: id.to_owned(),
-            secret_access_key: SecretString::from(secret.to_owned()),
-        })),
-        (None, Some(_)) => Err(ConfigError::Missing { property: "AWS Access Key ID" }),
-        (Some(_), None) => Err(ConfigError::Missing { property: "AWS Secret Access Key" }),
-    }
 }
 
 fn processing_strategy(p: &Properties<'_>) -> Result<ProcessingStrategy, ConfigError> {
@@ -281,18 +228,6 @@ fn timestamp(text: &str) -> Option<i64> {
     parsed.to_millis().ok()
 }
 
-fn endpoint(p: &Properties<'_>) -> Result<Option<String>, ConfigError> {
-    let Some(text) = p.get("Endpoint Override URL") else { return Ok(None) };
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(Some(text.to_owned())),
-        _ => Err(ConfigError::Invalid {
-            property: "Endpoint Override URL",
-            reason: "must be a URL that starts with http:// or https:// and names a host".to_owned(),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,7 +245,11 @@ mod tests {
         assert_eq!(config.initial_position, InitialPosition::TrimHorizon);
         assert_eq!(config.output_strategy, OutputStrategy::InjectMetadata);
         assert_eq!((config.max_records_per_request, config.max_batch_size), (1_000, 10_000_000));
-        assert!(config.credentials.is_none() && config.endpoint.is_none() && !config.node_id.is_empty());
+        assert!(
+            matches!(config.identity.base, crate::identity::Base::Chain)
+                && config.endpoint.is_none()
+                && !config.node_id.is_empty()
+        );
     }
 
     #[test]

@@ -7,13 +7,14 @@ use crate::clock::Clock;
 use crate::config::SourceConfig;
 use crate::consumer::Consumer;
 use crate::exchange::Exchange;
+use crate::identity::Base;
 use crate::messages::{Level, Messages};
 use crate::migration::MigrationStore;
 use crate::plan::Me;
 use crate::shard::{Shard, lock};
 use crate::store::LeaseStore;
 use crate::tasks::Tasks;
-use crate::trouble::{Kind, Place, Service, Trouble};
+use crate::trouble::{Kind, Place, Service, Trouble, Who};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -196,6 +197,12 @@ pub(crate) fn place(config: &SourceConfig) -> Place {
         table: config.application_name.clone(),
         region: config.region.clone(),
         endpoint: config.endpoint.clone(),
-        key_hint: config.credentials.as_ref().map(|c| hint(&c.access_key_id)),
+        who: match &config.identity.base {
+            Base::Keys(keys) => Who::Keys(hint(&keys.access_key_id)),
+            Base::Handed(_) => Who::Service,
+            Base::Chain => Who::Chain,
+        },
+        role: config.identity.role.as_ref().map(|role| role.arn.clone()),
+        proxy: config.network.proxy_name.clone(),
     }
 }

@@ -100,8 +100,7 @@ fn keys(p: &Properties<'_>) -> Result<Option<Keys>, ConfigError> {
 fn role(p: &Properties<'_>) -> Result<Option<Role>, ConfigError> {
     let Some(arn) = p.get(ROLE) else { return Ok(None) };
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let good =
-        matches!(parts[..], ["arn", partition, "iam", "", account, name] if !partition.is_empty() && !account.is_empty() && name.starts_with("role/"));
+    let good = matches!(parts[..], ["arn", partition, "iam", "", account, name] if !partition.is_empty() && !account.is_empty() && name.starts_with("role/"));
     if !good {
         return Err(ConfigError::Invalid {
             property: ROLE,

@@ -1,6 +1,7 @@
 //! Reads a Kinesis data stream at least once, in the order of each shard, sharing the shards with other nodes
 //! through leases in a DynamoDB table.
 
+mod access;
 mod api;
 mod aws;
 mod aws_fanout;
@@ -24,16 +25,20 @@ mod exchange;
 mod fake;
 mod fanout;
 mod flow;
+mod handed;
 mod holding;
+mod identity;
 mod item;
 mod listing;
 mod messages;
 mod migration;
+mod network;
 mod pace;
 mod plan;
 mod poll;
 mod position;
 mod prepare;
+mod properties;
 mod reading;
 mod renew;
 mod shape;
@@ -52,11 +57,11 @@ mod verify;
 mod scenarios;
 
 pub use batch::{Batch, Part};
-pub use config::{
-    ConsumerType, InitialPosition, OutputStrategy, ProcessingStrategy, SourceConfig, StaticCredentials,
-};
+pub use config::{ConsumerType, InitialPosition, OutputStrategy, ProcessingStrategy, SourceConfig};
 pub use error::{ConfigError, SourceError};
+pub use identity::{Base, Identity, Keys, Role};
 pub use messages::{Level, Message};
+pub use network::Network;
 pub use record::ArrivalFormat;
 pub use source::Source;
 pub use verify::{Finding, Verdict};

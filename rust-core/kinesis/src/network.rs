@@ -107,8 +107,10 @@ fn http_proxy(p: &Properties<'_>) -> Result<(ProxyConfig, String), ConfigError> 
 }
 
 fn read_authorities(file: &str) -> Result<Vec<u8>, ConfigError> {
-    let invalid =
-        |reason: String| ConfigError::Invalid { property: AUTHORITIES, reason: format!("\"{file}\" {reason}") };
+    let invalid = |reason: String| ConfigError::Invalid {
+        property: AUTHORITIES,
+        reason: format!("\"{file}\" {reason}"),
+    };
     let pem = std::fs::read(file).map_err(|e| invalid(format!("cannot be read: {e}")))?;
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

@@ -8,6 +8,8 @@ use crate::coordinator;
 use crate::core::{Core, World, within};
 use crate::error::SourceError;
 use crate::flow::Settled;
+use crate::handed::Handed;
+use crate::identity::Keys;
 use crate::messages::{Message, Messages};
 use crate::renew;
 use crate::shard::Shard;
@@ -27,6 +29,7 @@ const CONCURRENT: usize = 64;
 /// Reads the shards this node holds leases for, and hands out batches.
 pub struct Source {
     core: Arc<Core>,
+    handed: Handed,
 }
 
 impl Source {
@@ -34,6 +37,7 @@ impl Source {
     #[must_use]
     pub fn start(config: SourceConfig, runtime: &tokio::runtime::Handle) -> Source {
         let clients = Arc::new(crate::aws::Clients::new(config.clone()));
+        let handed = clients.handed.clone();
         let table = Arc::new(crate::dynamo::Table::new(clients.clone()));
         let world = World {
             stream: Arc::new(crate::aws::Stream::new(clients)),
@@ -41,11 +45,17 @@ impl Source {
             migration: table,
             clock: Clock::system(),
         };
-        Self::start_in(config, world, runtime)
+        Self::begin(config, world, handed, runtime)
     }
 
     /// As [`Source::start`], in any world.
+    #[cfg(test)]
     pub(crate) fn start_in(config: SourceConfig, world: World, runtime: &tokio::runtime::Handle) -> Source {
+        let handed = Handed::new(&config.identity, world.clock.clone());
+        Self::begin(config, world, handed, runtime)
+    }
+
+    fn begin(config: SourceConfig, world: World, handed: Handed, runtime: &tokio::runtime::Handle) -> Source {
         let messages = Arc::new(Messages::default());
         let tasks = Tasks::new(runtime.clone(), messages.clone());
         let core = Arc::new(Core::new(config, world, messages, tasks, CancellationToken::new()));
@@ -57,7 +67,7 @@ impl Source {
         spawn("lease renewal", |core| Box::pin(renew::leases(core)));
         spawn("heartbeat", |core| Box::pin(renew::heartbeat(core)));
         spawn("checkpoints", |core| Box::pin(checkpoint::run(core)));
-        Self { core }
+        Self { core, handed }
     }
 
     /// The next batch; `None` when none was ready within `wait`.
@@ -79,6 +89,16 @@ impl Source {
             self.core.checkpointer.mark(&shard);
         }
         Ok(())
+    }
+
+    /// New credentials for an identity of the kind [`crate::Base::Handed`]: all calls from now on are signed with them.
+    pub fn set_credentials(&self, keys: Keys) {
+        self.handed.put(keys);
+    }
+
+    /// The caller could not get new credentials. The last ones serve until they expire; then `reason` is told.
+    pub fn credentials_unavailable(&self, reason: &str) {
+        self.handed.unavailable(reason);
     }
 
     /// Bulletins since the last call. A trouble that lasts is repeated at most every 30 seconds.

@@ -79,11 +79,29 @@ pub(crate) struct Place {
     pub(crate) table: String,
     pub(crate) region: String,
     pub(crate) endpoint: Option<String>,
-    /// Last characters of the access key id when keys are given as properties.
-    pub(crate) key_hint: Option<String>,
+    pub(crate) who: Who,
+    /// ARN of the role that is assumed.
+    pub(crate) role: Option<String>,
+    /// `host:port` of the proxy.
+    pub(crate) proxy: Option<String>,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Who {
+    /// Properties; with the last characters of the access key id.
+    Keys(String),
+    /// NiFi's AWS Credentials Provider Service.
+    Service,
+    /// The SDK's default chain.
+    #[default]
+    Chain,
 }
 
 const LONGEST: usize = 300;
+/// Codes of calls that ended before they were sent.
+const NO_CREDENTIALS: &str = "NoCredentials";
+const NOT_SENT: &str = "NotSent";
 
 impl Trouble {
     /// A failure found by us rather than told by the service.
@@ -146,12 +164,13 @@ impl Trouble {
                  Allow the action in its policy; work goes on by itself then.",
                 place.region
             ),
-            Kind::Credentials => credentials_text(self.service, &said, place),
+            Kind::Credentials => self.credentials_text(&said, place),
             Kind::Unreachable => format!(
-                "{} cannot be reached at {} ({action}: {said}). Check the network, the Region and the Endpoint \
+                "{} cannot be reached at {}{} ({action}: {said}). Check the network, the Region and the Endpoint \
                  Override URL; work goes on by itself then.",
                 self.service.name(),
-                address(self.service, place)
+                address(self.service, place),
+                place.proxy.as_ref().map(|name| format!(" through the proxy {name}")).unwrap_or_default()
             ),
             Kind::Kms => format!(
                 "The {target} is encrypted and its key cannot be used ({said}). Allow kms:Decrypt on the key to \
@@ -164,20 +183,42 @@ impl Trouble {
             _ => format!("{action} on the {target} failed ({said}). It is tried again."),
         }
     }
-}
 
-fn credentials_text(service: Service, said: &str, place: &Place) -> String {
-    match &place.key_hint {
-        Some(hint) => format!(
-            "{} refused the credentials with the access key id that ends in {hint} ({said}). Check AWS Access Key \
-             ID and AWS Secret Access Key; work goes on by itself when the key is valid again.",
-            service.name()
-        ),
-        None => format!(
-            "{} got no valid credentials from the default chain ({said}). Set AWS Access Key ID and AWS Secret \
-             Access Key, or give the machine a role; work goes on by itself then.",
-            service.name()
-        ),
+    fn credentials_text(&self, said: &str, place: &Place) -> String {
+        // Without an answer of the service it was getting credentials that failed, not using them.
+        let without = matches!(self.code.as_str(), NO_CREDENTIALS | NOT_SENT);
+        let source = match &place.who {
+            Who::Keys(hint) => format!("the keys with the access key id that ends in {hint}"),
+            Who::Service => "the AWS Credentials Provider Service".to_owned(),
+            Who::Chain => "the default chain".to_owned(),
+        };
+        let what = match (&place.role, without) {
+            (Some(role), true) => format!("The role {role} could not be assumed with {source}"),
+            (Some(role), false) => {
+                format!("{} refused the credentials of the role {role}", self.service.name())
+            }
+            (None, true) => format!("There are no valid AWS credentials from {source}"),
+            (None, false) => format!("{} refused the credentials from {source}", self.service.name()),
+        };
+        let source_remedy = match &place.who {
+            Who::Keys(_) if self.code.starts_with("ExpiredToken") => {
+                "The AWS Session Token has expired: set a new one with its AWS Access Key ID and AWS Secret Access Key"
+            }
+            Who::Keys(_) => "Check AWS Access Key ID, AWS Secret Access Key and AWS Session Token",
+            Who::Service => "Check the settings of that service",
+            Who::Chain => {
+                "Set AWS Access Key ID and AWS Secret Access Key, or an AWS Credentials Provider Service, or give the \
+                 machine an identity: environment, profile, web identity, container or instance role"
+            }
+        };
+        let remedy = match &place.role {
+            Some(_) => format!(
+                "Check Assume Role ARN and Assume Role External ID, that the trust policy of the role admits the \
+                 caller, and that the caller may call sts:AssumeRole. {source_remedy}"
+            ),
+            None => source_remedy.to_owned(),
+        };
+        format!("{what} ({said}). {remedy}; work goes on by itself then.")
     }
 }
 
@@ -290,7 +331,7 @@ where
         SdkError::DispatchFailure(e) => {
             let causes = e.as_connector_error().map(|c| chain(c)).unwrap_or_default();
             if is_about_credentials(&causes) {
-                (Kind::Credentials, "NoCredentials".to_owned(), causes)
+                (Kind::Credentials, NO_CREDENTIALS.to_owned(), causes)
             } else {
                 (Kind::Unreachable, "NoConnection".to_owned(), causes)
             }
@@ -298,7 +339,7 @@ where
         _ => {
             let causes = error.source().map(chain).unwrap_or_default();
             let kind = if is_about_credentials(&causes) { Kind::Credentials } else { Kind::Other };
-            (kind, "NotSent".to_owned(), causes)
+            (kind, NOT_SENT.to_owned(), causes)
         }
     };
     Trouble { service, operation, kind, code, message: shorten(&message), table: None }
@@ -332,7 +373,8 @@ mod tests {
             table: "app".into(),
             region: "eu-west-1".into(),
             endpoint: None,
-            key_hint: Some("…WXYZ".into()),
+            who: Who::Keys("…WXYZ".into()),
+            ..Place::default()
         }
     }
 
