@@ -103,11 +103,15 @@ impl Connector {
     pub async fn import(rest: &RestClient, flow: &Path) -> Result<Self> {
         let root = rest.root_group().await?;
         let group = rest.import_flow(&root, "Kinesis to Snowflake", flow).await?;
+        let consumer = rest.processor_of_class(&group, "ConsumeKinesis").await?;
+        let publisher = rest.processor_of_class(&group, "PublishSnowpipeStreaming").await?;
+        loaded(&consumer)?;
+        loaded(&publisher)?;
         Ok(Self {
             rest: rest.clone(),
             context: rest.parameter_context(&group).await?,
-            consumer: rest.processor_of_class(&group, "ConsumeKinesis").await?.id,
-            publisher: rest.processor_of_class(&group, "PublishSnowpipeStreaming").await?.id,
+            consumer: consumer.id,
+            publisher: publisher.id,
             group,
         })
     }
@@ -163,13 +167,18 @@ impl Connector {
 /// Counter that the consumer adjusts, by upstream's name.
 const PARSE_FAILURES: &str = "Records Parse Failure";
 
-fn check(processor: &Processor) -> Result<()> {
-    let Processor { name, validation_errors, extension_missing, .. } = processor;
-    if *extension_missing {
+fn loaded(processor: &Processor) -> Result<()> {
+    if processor.extension_missing {
+        let name = &processor.name;
         return Err(Error::Unexpected(format!(
-            "NiFi does not know the processor {name}: its NAR is not loaded"
+            "NiFi does not know the processor {name}: its NAR is not loaded; nifi-app.log says why"
         )));
     }
+    Ok(())
+}
+
+fn check(processor: &Processor) -> Result<()> {
+    let Processor { name, validation_errors, .. } = processor;
     if processor.validation_status == "INVALID" {
         return Err(Error::Unexpected(format!("{name} is invalid: {}", validation_errors.join("; "))));
     }

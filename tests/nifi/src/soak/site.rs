@@ -184,6 +184,9 @@ impl Site {
     /// Tries all pairs, because only neighbours can be merged.
     fn merge(&self, pick: usize) {
         let open = self.open_shards();
+        if open.len() <= 2 {
+            return self.split(pick);
+        }
         let pairs: Vec<_> = open.iter().flat_map(|one| open.iter().map(move |other| (one, other))).collect();
         for step in 0..pairs.len() {
             let (one, other) = pairs[(pick + step) % pairs.len()];

@@ -77,10 +77,8 @@ pub enum Trouble {
 pub enum Mix {
     /// All of them.
     All,
-    /// Kills, one soon after the other.
+    /// Kills, one soon after the other, and between them answers that leave open what has happened.
     Kills,
-    /// Answers that leave open what has happened.
-    Ambiguous,
 }
 
 impl Mix {
@@ -90,9 +88,9 @@ impl Mix {
             Self::All => (millis(rng, 500..5000), any(rng)),
             Self::Kills => {
                 let kill = Trouble::Kill { node: rng.random_range(0..8), down: Duration::ZERO };
-                (millis(rng, 100..4000), kill)
+                let trouble = if rng.random_ratio(1, 3) { ambiguous(rng) } else { kill };
+                (millis(rng, 100..3000), trouble)
             }
-            Self::Ambiguous => (millis(rng, 200..1200), ambiguous(rng)),
         }
     }
 }
@@ -104,9 +102,9 @@ fn millis(rng: &mut StdRng, range: std::ops::Range<u64>) -> Duration {
 fn any(rng: &mut StdRng) -> Trouble {
     let node = rng.random_range(0..8);
     match rng.random_range(0..100) {
-        0..9 => Trouble::Split(rng.random_range(0..64)),
-        9..18 => Trouble::Merge(rng.random_range(0..64)),
-        18..25 => {
+        0..8 => Trouble::Split(rng.random_range(0..64)),
+        8..15 => Trouble::Merge(rng.random_range(0..64)),
+        15..25 => {
             // Beyond a lease's life at times, so that others take the shards.
             let down = if rng.random_ratio(1, 4) { 30_000..60_000 } else { 0..8000 };
             Trouble::Kill { node, down: millis(rng, down) }

@@ -8,9 +8,11 @@ use local_cloud::CutPlan;
 use nifi_harness::audit;
 use nifi_harness::producer::{Producer, Sent, bad_among, record};
 use nifi_harness::rest::wait_for;
+use nifi_harness::soak::{self, Mix, SoakOptions};
+use nifi_harness::{AssembleOptions, NifiHome};
 
 use crate::runner::{Outcome, Verdict, ensure};
-use crate::world::World;
+use crate::world::{World, flow, nar};
 
 const ARRIVAL: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(15);
@@ -18,11 +20,7 @@ const STOP: Duration = Duration::from_secs(15);
 /// Connections to every service die at random for half a minute. Records are put past the network, so that the ledger
 /// is certain.
 pub async fn connections_cut_at_random_for_half_a_minute(world: Arc<World>) -> Outcome {
-    let seed = std::env::var("SHARDFLOW_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs()));
-    println!("  SHARDFLOW_SEED={seed}");
+    let seed = seed();
     let (settings, _producer) = world.prepare("cut", 4).await?;
     let connector = world.run_flow(&settings).await?;
     let networks = [world.cloud.aws_network(), world.cloud.snowflake_network()];
@@ -113,8 +111,38 @@ pub async fn killed_three_times_in_mid_flow(world: Arc<World>) -> Outcome {
     Ok(Verdict::Passed)
 }
 
+/// SIGKILL at any moment, soon after the start as well, while calls are carried out whose answers are lost: creations of
+/// tables, leases, heartbeats, checkpoints, logins, openings of channels, appends.
+pub async fn killed_anywhere_between_ambiguous_answers(world: Arc<World>) -> Outcome {
+    let options = SoakOptions {
+        folder: world.folder("killed-anywhere"),
+        home: NifiHome::assemble(&AssembleOptions::new(&world.jdk.home), &|line| println!("{line}"))?,
+        java_home: world.jdk.home.clone(),
+        nar: nar()?,
+        flow: flow(),
+        lasting: Duration::from_secs(75),
+        seed: seed(),
+        nodes: 1,
+        mix: Mix::Kills,
+        consumer_type: "SHARED_THROUGHPUT".to_owned(),
+    };
+    let outcome = soak::run(&options, &|line| println!("  {line}")).await?;
+    ensure!(outcome.findings.is_clean(), "{outcome:#?}");
+    ensure!(outcome.kills >= 2, "{outcome:#?}");
+    Ok(Verdict::Passed)
+}
+
+/// Where random numbers begin: `SHARDFLOW_SEED`, or the clock.
+fn seed() -> u64 {
+    let given = std::env::var("SHARDFLOW_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs()));
+    println!("  SHARDFLOW_SEED={seed}");
+    seed
+}
+
 /// Puts some hundred records a second until it is told that there are enough.
-async fn put_until(producer: Producer, enough: Arc<AtomicBool>) -> nifi_harness::Result<Vec<Sent>> {
+pub async fn put_until(producer: Producer, enough: Arc<AtomicBool>) -> nifi_harness::Result<Vec<Sent>> {
     const STEP: u64 = 400;
     let mut ledger = Vec::new();
     for step in 0.. {

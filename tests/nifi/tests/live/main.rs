@@ -6,6 +6,7 @@
 mod configuration;
 mod faults;
 mod flow;
+mod nodes;
 mod platforms;
 mod records;
 mod runner;
@@ -36,6 +37,8 @@ async fn main() -> ExitCode {
     runner.add(vec![
         scenario!(faults::connections_cut_at_random_for_half_a_minute),
         scenario!(faults::killed_three_times_in_mid_flow),
+        scenario!(faults::killed_anywhere_between_ambiguous_answers),
+        scenario!(nodes::a_dead_node_s_queue_is_waited_for),
         scenario!(platforms::java_21),
         scenario!(platforms::newest_api_and_an_uploaded_nar),
     ]);
