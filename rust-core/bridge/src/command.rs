@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use kinesis::{Source, SourceConfig};
+use kinesis::{Keys, Source, SourceConfig};
+use secrecy::SecretString;
 use snowpipe::{Sink, SinkConfig};
 
 use crate::error::Error;
@@ -39,6 +40,28 @@ pub(crate) fn run(registry: &Registry, id: i64, words: Vec<Option<String>>) -> R
             open.value.source.stop_fetching();
             Ok(Vec::new())
         }
+        ("credentials", Entry::Source(open)) => {
+            let (id, secret) = (words.next().flatten(), words.next().flatten());
+            let (Some(access_key_id), Some(secret)) = (id, secret) else {
+                return Err(Error::Argument("credentials lack a key id or a secret".to_owned()));
+            };
+            open.value.source.set_credentials(Keys {
+                access_key_id,
+                secret_access_key: SecretString::from(secret),
+                session_token: words.next().flatten().map(SecretString::from),
+                expires_ms: words.next().flatten().and_then(|ms| ms.parse().ok()),
+            });
+            Ok(Vec::new())
+        }
+        ("no-credentials", Entry::Source(open)) => {
+            open.value.source.credentials_unavailable(&words.next().flatten().unwrap_or_default());
+            Ok(Vec::new())
+        }
+        ("counters", Entry::Sink(open)) => {
+            let counters = open.value.sink.counters();
+            Ok(flat(counters.into_iter().map(|(name, added)| [name.to_owned(), added.to_string()])))
+        }
+        ("pieces", Entry::Sink(open)) => open.pieces(&words.next().flatten().unwrap_or_default()),
         ("abandon", Entry::Sink(open)) => {
             let _context = open.runtime.handle().enter();
             open.value.abandon(&words.next().flatten().unwrap_or_default())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use snowpipe::{Progress, Sink, SinkConfig, UploadRequest};
+use snowpipe::{Progress, Sink, SinkConfig, State, UploadRequest};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
@@ -32,7 +32,30 @@ fn upload_id(upload: i64) -> Result<u64, Error> {
     u64::try_from(upload).map_err(|_| Error::Argument(format!("{upload} is no upload")))
 }
 
+/// An absent text is empty: no offset token is.
+fn piece(piece: snowpipe::Piece) -> [String; 7] {
+    let (first, last) = piece.tokens.unwrap_or_default();
+    let kind = if piece.kind == State::Failed { "FAILED" } else { "INVALID" };
+    [
+        kind.to_owned(),
+        piece.offset.to_string(),
+        piece.length.to_string(),
+        piece.rows.to_string(),
+        first,
+        last,
+        piece.reason,
+    ]
+}
+
 impl Open<OpenSink> {
+    /// Rows of an upload that take another way than the rest, seven texts each.
+    pub(crate) fn pieces(&self, upload: &str) -> Result<Vec<String>, Error> {
+        let id: i64 =
+            upload.parse().map_err(|_| Error::Argument("pieces needs the number of an upload".to_owned()))?;
+        let progress = self.advance(id, Duration::ZERO)?;
+        Ok(progress.pieces.into_iter().flat_map(piece).collect())
+    }
+
     pub(crate) fn begin(&self, properties: &BTreeMap<String, String>) -> Result<i64, Error> {
         let _context = self.runtime.handle().enter();
         let upload = self.value.sink.begin(UploadRequest::from_properties(properties)?)?;

@@ -10,6 +10,7 @@ use crate::body::Job;
 use crate::budget::Held;
 use crate::cell::Cell;
 use crate::channel::Channel;
+use crate::config::InvalidRows;
 use crate::core::Core;
 use crate::machine::{Action, Answer, BodyId, ChannelStatus, Event, Id, Machine, Opened, Settled, Token};
 use crate::poller::Poller;
@@ -184,13 +185,14 @@ impl Actor {
                 }
                 cell.end(State::Committed, 0, None);
             }
-            Settled::Invalid { row_errors, message } => {
+            Settled::Invalid { row_errors, message, ranges } => {
                 self.core.messages.say(
                     crate::Level::Warn,
                     &format!("invalid/{}", self.channel.name),
                     message.clone(),
                 );
-                cell.end(State::Invalid, row_errors, Some(message));
+                let narrow = self.core.config.invalid_rows == InvalidRows::Rows;
+                cell.end_invalid(row_errors, message, if narrow { ranges } else { Vec::new() });
             }
             Settled::Retry(message) => cell.end(State::Retry, 0, Some(message)),
             Settled::Failed(message) => cell.end(State::Failed, 0, Some(message)),

@@ -118,10 +118,12 @@ impl Api {
     /// Prepares the calls; none is made.
     pub(crate) fn new(config: &SinkConfig) -> Self {
         let unusable = |detail: String| Fault { class: FaultClass::Auth, detail, retry_after: None };
-        let ready = build_client(config.ca_file.as_deref()).map_err(unusable).and_then(|client| {
-            let login = Login::new(config, client.clone()).map_err(|error| unusable(error.to_string()))?;
-            Ok(Ready { client, login })
-        });
+        let ready =
+            build_client(config.ca_file.as_deref(), &config.proxy).map_err(unusable).and_then(|client| {
+                let login =
+                    Login::new(config, client.clone()).map_err(|error| unusable(error.to_string()))?;
+                Ok(Ready { client, login })
+            });
         Self { ready, failed: Mutex::new(None) }
     }
 

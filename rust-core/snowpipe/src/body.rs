@@ -1,10 +1,18 @@
 //! Cuts rows into zstd-compressed request bodies, streaming, on the caller's thread.
 
+mod frame;
+mod layout;
+mod split;
+mod types;
+
 use bytes::Bytes;
 use record::row_token;
-use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
+use zstd::stream::raw::{Encoder, Operation};
 
 use crate::machine::{Body, BodyId, Id, Token};
+pub(crate) use layout::{Layout, Refused, Run};
+use types::Current;
+pub(crate) use types::{Counts, Finished, Job, Sealed};
 
 /// Compressed bytes of a body; Snowflake's limit is 4 MB.
 const COMPRESSED_LIMIT: usize = 3_800_000;
@@ -14,47 +22,10 @@ const RAW_LIMIT: u64 = 6 << 20;
 const ROW_LIMIT: usize = 16 << 20;
 /// Rows go to the compressor in pieces of about this size.
 const PIECE: usize = 64 << 10;
+/// A row was refused before when it came this close to the limit: sizes differ a little with what is around it.
+const NEAR: usize = 4 << 10;
 /// What the compressor may hold back: one block of zstd, were it incompressible.
 const HELD_BACK: usize = (128 << 10) + 1024;
-
-/// A closed body with its bytes.
-#[derive(Debug)]
-pub(crate) struct Sealed {
-    pub(crate) body: Body,
-    pub(crate) bytes: Bytes,
-}
-
-/// What the assembler has to know of the upload it takes rows of.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub(crate) upload: Id,
-    pub(crate) start: Token,
-    pub(crate) end: Token,
-    /// Rows up to here are left out.
-    pub(crate) floor: Option<Token>,
-    /// Stands for everything before the upload, where rows have no tokens.
-    pub(crate) before: Token,
-}
-
-/// Counts of an upload.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) skipped: u64,
-    /// Rows that fit into no body.
-    pub(crate) refused: u64,
-}
-
-#[derive(Debug)]
-struct Current {
-    job: Job,
-    counts: Counts,
-    /// Start of a row whose end has not come yet.
-    carry: Vec<u8>,
-    /// The rest of a row that is too long is thrown away.
-    overlong: bool,
-    trimming: bool,
-}
 
 /// One open body, and the upload whose rows go into it.
 pub(crate) struct Assembler {
@@ -72,6 +43,7 @@ pub(crate) struct Assembler {
     next_body: BodyId,
     /// JSON Pointer to a row's token; empty when rows have none.
     pointer: String,
+    level: i32,
 }
 
 impl std::fmt::Debug for Assembler {
@@ -95,6 +67,7 @@ impl Assembler {
             current: None,
             next_body: 1,
             pointer: pointer.to_owned(),
+            level,
         })
     }
 
@@ -116,7 +89,8 @@ impl Assembler {
     pub(crate) fn start(&mut self, job: Job) {
         let trimming = job.floor.is_some();
         let counts = Counts::default();
-        self.current = Some(Current { job, counts, carry: Vec::new(), overlong: false, trimming });
+        let layout = Layout::default();
+        self.current = Some(Current { job, counts, layout, carry: Vec::new(), overlong: None, trimming });
         self.partial = false;
     }
 
@@ -142,7 +116,7 @@ impl Assembler {
         let mut rest = bytes;
         while !rest.is_empty() {
             let Some(current) = &mut self.current else { return Ok(sealed) };
-            if !current.carry.is_empty() || current.overlong {
+            if !current.carry.is_empty() || current.overlong.is_some() {
                 rest = self.complete_row(rest, &mut sealed)?;
                 continue;
             }
@@ -169,14 +143,18 @@ impl Assembler {
     fn complete_row<'a>(&mut self, rest: &'a [u8], sealed: &mut Vec<Sealed>) -> Result<&'a [u8], String> {
         let Some(current) = &mut self.current else { return Ok(&[]) };
         let Some(at) = memchr::memchr(b'\n', rest) else {
-            if !current.overlong {
-                current.carry.extend_from_slice(rest);
-                self.check_carry();
+            match &mut current.overlong {
+                Some(bytes) => *bytes += rest.len() as u64,
+                None => {
+                    current.carry.extend_from_slice(rest);
+                    self.check_carry();
+                }
             }
             return Ok(&[]);
         };
         let (end, tail) = rest.split_at(at + 1);
-        if std::mem::take(&mut current.overlong) {
+        if let Some(begun) = current.overlong.take() {
+            current.end_overlong(begun + end.len() as u64);
             return Ok(tail);
         }
         let mut row = std::mem::take(&mut current.carry);
@@ -191,15 +169,25 @@ impl Assembler {
 
     fn check_carry(&mut self) {
         if let Some(current) = self.current.as_mut().filter(|c| c.carry.len() > ROW_LIMIT) {
+            current.overlong = Some(current.carry.len() as u64);
             current.carry = Vec::new();
-            current.overlong = true;
-            current.counts.refused += 1;
         }
     }
 
     /// Takes whole rows.
     fn piece(&mut self, piece: &[u8], sealed: &mut Vec<Sealed>) -> Result<(), String> {
-        let piece = self.trim(piece)?;
+        let start = self.current.as_ref().map_or(0, |current| current.layout.position());
+        let rows = self.trim(piece)?;
+        let offset = start + (piece.len() - rows.len()) as u64;
+        self.rows(rows, offset, sealed)?;
+        if let Some(current) = &mut self.current {
+            current.layout.pass(piece.len());
+        }
+        Ok(())
+    }
+
+    /// Takes whole rows that are at `offset` in the content.
+    fn rows(&mut self, piece: &[u8], offset: u64, sealed: &mut Vec<Sealed>) -> Result<(), String> {
         let rows = record::lines(piece).count() as u64;
         if rows == 0 {
             return Ok(());
@@ -219,14 +207,13 @@ impl Assembler {
         self.raw += piece.len() as u64;
         if rows == 1 && bound(piece.len()) > COMPRESSED_LIMIT && self.flushed()? > COMPRESSED_LIMIT {
             self.clear();
-            if let Some(current) = &mut self.current {
-                current.counts.refused += 1;
-            }
+            self.refuse(piece, offset);
             return Ok(());
         }
         self.partial = true;
         if let Some(current) = &mut self.current {
             current.counts.sent += rows;
+            current.layout.accept(offset, piece.len(), rows);
         }
         if !self.pointer.is_empty()
             && let Some(row) = record::lines(piece).last()
@@ -237,12 +224,21 @@ impl Assembler {
         Ok(())
     }
 
+    fn refuse(&mut self, row: &[u8], offset: u64) {
+        let token = self.token_of(row).ok().filter(|_| !self.pointer.is_empty());
+        if let Some(current) = &mut self.current {
+            current.counts.refused += 1;
+            current.layout.refuse(offset, row.len() as u64, token);
+        }
+    }
+
     /// Leaves out rows at or below the floor; they are at the front, rows are in order.
     fn trim<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], String> {
         let Some(current) = self.current.as_mut().filter(|current| current.trimming) else {
             return Ok(piece);
         };
         let Some(floor) = &current.job.floor else { return Ok(piece) };
+        let offset = current.layout.position();
         for row in record::lines(piece) {
             let token = row_token(row, &self.pointer).map_err(|error| {
                 format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
@@ -251,6 +247,12 @@ impl Assembler {
                 current.trimming = false;
                 let at = row.as_ptr() as usize - piece.as_ptr() as usize;
                 return Ok(piece.get(at..).unwrap_or_default());
+            }
+            // The channel has passed it, but it was never stored.
+            if bound(row.len()) > COMPRESSED_LIMIT && too_large(row, self.level) {
+                current.counts.refused += 1;
+                current.layout.refuse(offset, piece.len() as u64, Some(token));
+                continue;
             }
             current.counts.skipped += 1;
         }
@@ -282,6 +284,9 @@ impl Assembler {
             Some(current) if self.partial => current.job.before.clone(),
             _ => self.last.clone().unwrap_or_else(Token::zero),
         };
+        if let Some(current) = self.current.as_mut().filter(|_| self.partial) {
+            current.layout.close(&last);
+        }
         self.close(last).map(Some)
     }
 
@@ -304,86 +309,35 @@ impl Assembler {
     }
 
     /// Ends the current upload; says whether its last rows are in the open body.
-    pub(crate) fn finish(&mut self) -> Result<(Counts, bool, Vec<Sealed>), String> {
+    pub(crate) fn finish(&mut self) -> Result<Finished, String> {
         let mut sealed = Vec::new();
+        if let Some(current) = &mut self.current
+            && let Some(bytes) = current.overlong.take()
+        {
+            current.end_overlong(bytes);
+        }
         let begun = self.current.as_mut().map(|current| std::mem::take(&mut current.carry));
         if let Some(mut row) = begun.filter(|row| !row.is_empty()) {
             row.push(b'\n');
             self.piece(&row, &mut sealed)?;
         }
-        let Some(current) = self.current.take() else { return Ok((Counts::default(), false, sealed)) };
+        let Some(mut current) = self.current.take() else {
+            return Ok(Finished { sealed, ..Finished::default() });
+        };
         if self.partial {
+            current.layout.close(&current.job.end);
             self.last = Some(current.job.end);
         } else if current.counts.sent > 0 && self.pointer.is_empty() {
             return Err("its last row is larger than a request to Snowflake may be".to_owned());
         }
         let open = std::mem::take(&mut self.partial);
-        Ok((current.counts, open, sealed))
+        Ok(Finished { counts: current.counts, open, sealed, layout: current.layout })
     }
+}
 
-    fn compress(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let mut input = InBuffer::around(bytes);
-        while input.pos() < bytes.len() {
-            self.out.reserve(PIECE);
-            let pos = self.out.len();
-            let mut output = OutBuffer::around_pos(&mut self.out, pos);
-            self.encoder.run(&mut input, &mut output).map_err(|error| format!("compression: {error}"))?;
-        }
-        Ok(())
-    }
-
-    /// Pushes out what the compressor holds back; returns the size of the body so far.
-    fn flushed(&mut self) -> Result<usize, String> {
-        loop {
-            self.out.reserve(PIECE);
-            let pos = self.out.len();
-            let mut output = OutBuffer::around_pos(&mut self.out, pos);
-            if self.encoder.flush(&mut output).map_err(|error| format!("compression: {error}"))? == 0 {
-                return Ok(self.out.len() + 16);
-            }
-        }
-    }
-
-    fn finish_frame(&mut self) -> Result<(), String> {
-        loop {
-            self.out.reserve(PIECE);
-            let pos = self.out.len();
-            let mut output = OutBuffer::around_pos(&mut self.out, pos);
-            if self.encoder.finish(&mut output, true).map_err(|error| format!("compression: {error}"))? == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Two bodies in place of one that the service found too large; none when it holds one row.
-    pub(crate) fn split(&mut self, body: &Body, bytes: &[u8], level: i32) -> Result<Vec<Sealed>, String> {
-        let content = zstd::decode_all(bytes).map_err(|error| format!("compression: {error}"))?;
-        let middle = content.len() / 2;
-        let cut = memchr::memrchr(b'\n', content.get(..middle).unwrap_or_default()).or_else(|| {
-            memchr::memchr(b'\n', content.get(middle..).unwrap_or_default()).map(|at| middle + at)
-        });
-        let Some(cut) = cut.map(|at| at + 1).filter(|at| *at < content.len()) else { return Ok(Vec::new()) };
-        let (head, tail) = content.split_at(cut);
-        let (last, first) = match self.pointer.is_empty() {
-            true => (body.before.clone(), body.first.clone()),
-            false => {
-                let row = record::lines(head).last().unwrap_or_default();
-                let next = record::lines(tail).next().unwrap_or_default();
-                let token = |row| row_token(row, &self.pointer).map_err(|error| error.to_string());
-                (token(row)?, token(next)?)
-            }
-        };
-        let mut parts = Vec::new();
-        let start = body.first.clone().min(last.clone());
-        for (content, first, last) in [(head, start, last), (tail, first, body.last.clone())] {
-            let bytes = zstd::encode_all(content, level).map_err(|error| format!("compression: {error}"))?;
-            let id = self.next_body;
-            self.next_body += 1;
-            let body = Body { id, first, last, before: body.before.clone(), raw: content.len() as u64 };
-            parts.push(Sealed { body, bytes: Bytes::from(bytes) });
-        }
-        Ok(parts)
-    }
+/// Whether a row alone makes a body that is too large.
+fn too_large(row: &[u8], level: i32) -> bool {
+    zstd::bulk::compress(row, level).is_ok_and(|bytes| bytes.len() + NEAR > COMPRESSED_LIMIT)
 }
 
 /// Size of incompressible input after compression.

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::body::Counts;
+use crate::body::{Counts, Layout};
+use crate::machine::Token;
+use crate::pieces;
 use crate::progress::{Progress, State};
 
 /// Shared by the caller's thread and the channel's task.
 #[derive(Debug)]
 pub(crate) struct Cell {
     progress: Mutex<Progress>,
+    layout: Mutex<Option<Layout>>,
     changed: Notify,
     records: u64,
 }
@@ -25,8 +28,9 @@ impl Cell {
             row_errors: 0,
             message: None,
             transit_uri,
+            pieces: Vec::new(),
         };
-        Self { progress: Mutex::new(progress), changed: Notify::new(), records }
+        Self { progress: Mutex::new(progress), layout: Mutex::default(), changed: Notify::new(), records }
     }
 
     /// The progress; waits up to `wait` while nothing is to be done for the caller.
@@ -67,6 +71,20 @@ impl Cell {
     /// The upload needs no data: all its rows are in the channel.
     pub(crate) fn skip_all(&self) {
         self.update(|progress| progress.rows_skipped = self.records);
+    }
+
+    /// Where the rows are in the content; those that fit into no request take their own way.
+    pub(crate) fn lay_out(&self, layout: Layout) {
+        self.update(|progress| progress.pieces = pieces::refused(&layout));
+        *self.layout.lock().unwrap_or_else(PoisonError::into_inner) = Some(layout);
+    }
+
+    /// Ends the upload as invalid; when it is known which rows are concerned, only these are.
+    pub(crate) fn end_invalid(&self, row_errors: u64, message: String, ranges: Vec<(Token, Token)>) {
+        let layout = self.layout.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let rejected = layout.map_or_else(Vec::new, |layout| pieces::rejected(&layout, &ranges, &message));
+        self.update(|progress| progress.pieces.extend(rejected));
+        self.end(State::Invalid, row_errors, Some(message));
     }
 
     /// Ends the upload.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::api::Append;
-use crate::body::{Assembler, Counts, Job, Sealed};
+use crate::body::{Assembler, Finished, Job, Sealed};
 use crate::budget::Held;
 use crate::cell::Cell;
 use crate::error::SinkError;
@@ -135,8 +135,9 @@ impl Channel {
             cell.set(State::InFlight);
             return;
         }
+        let plain = writer.inflate.is_plain();
         match writer.end() {
-            Ok((counts, open, sealed)) => {
+            Ok(Finished { counts, open, sealed, layout }) => {
                 self.store(&mut writer, sealed);
                 let size = writer.assembler.open_bytes() + (128 << 10);
                 if let Some(mut held) = writer.held.take()
@@ -145,8 +146,14 @@ impl Channel {
                     writer.open.push(part);
                 }
                 cell.count(counts);
+                // Bytes of compressed content cannot be told apart: then all of it takes the way of its worst row.
+                let apart = plain && counts.sent > 0;
+                if apart {
+                    cell.lay_out(layout);
+                }
                 cell.set(State::InFlight);
-                self.tell(Event::Finished { upload, rows: counts.sent, open, refused_rows: counts.refused });
+                let refused_rows = if apart { 0 } else { counts.refused };
+                self.tell(Event::Finished { upload, rows: counts.sent, open, refused_rows });
             }
             Err(reason) => self.spoil(&mut writer, upload, reason),
         }
@@ -251,16 +258,16 @@ impl Writer {
     }
 
     /// Ends the content of the current upload.
-    fn end(&mut self) -> Result<(Counts, bool, Vec<Sealed>), String> {
+    fn end(&mut self) -> Result<Finished, String> {
         let Writer { assembler, inflate, .. } = self;
         let mut sealed = Vec::new();
         inflate.finish(&mut |rows| {
             sealed.extend(assembler.write(rows)?);
             Ok(())
         })?;
-        let (counts, open, more) = assembler.finish()?;
-        sealed.extend(more);
-        Ok((counts, open, sealed))
+        let mut finished = assembler.finish()?;
+        sealed.append(&mut finished.sealed);
+        Ok(Finished { sealed, ..finished })
     }
 
     /// Stores the bytes of a closed body, with the memory they take.

@@ -44,6 +44,27 @@ pub struct KeyPair {
     pub password: Option<SecretString>,
 }
 
+/// Way to the service.
+#[derive(Debug, Clone, Default)]
+pub enum ProxyChoice {
+    /// What the environment variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    /// None.
+    Direct,
+    /// An HTTP proxy.
+    Http(HttpProxy),
+}
+
+/// An HTTP proxy that all calls go through.
+#[derive(Debug, Clone)]
+pub struct HttpProxy {
+    /// `http://host:port`.
+    pub url: Url,
+    /// User name and password.
+    pub login: Option<(String, SecretString)>,
+}
+
 /// Which host names of the account are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionStrategy {
@@ -87,6 +108,16 @@ pub enum Resolution {
     Disabled,
 }
 
+/// What takes the way of rows that the service rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InvalidRows {
+    /// The whole FlowFile.
+    #[default]
+    FlowFile,
+    /// The rows of the appends that hold them. With [`Resolution::Record`] only.
+    Rows,
+}
+
 /// What happens to an upload whose predecessor does not come within the gap time-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GapStrategy {
@@ -108,6 +139,8 @@ pub struct SinkConfig {
     pub connection: ConnectionStrategy,
     /// `https://host[:port]` used instead of the account's host; its port is used for the ingest host, too.
     pub endpoint_override: Option<Url>,
+    /// Proxy for all calls.
+    pub proxy: ProxyChoice,
     /// PEM file with certificate authorities trusted in addition to the built-in ones.
     pub ca_file: Option<PathBuf>,
     /// Table or pipe.
@@ -124,6 +157,8 @@ pub struct SinkConfig {
     pub insert_timeout: Duration,
     /// What to do about a gap that does not close.
     pub gap_strategy: GapStrategy,
+    /// Rejected rows alone, or the FlowFile that holds them.
+    pub invalid_rows: InvalidRows,
     /// After which time.
     pub gap_timeout: Duration,
     /// zstd level of request bodies, 1 to 19.
@@ -173,6 +208,7 @@ impl SinkConfig {
                 ],
             )?,
             endpoint_override: p.https_url("Snowflake Endpoint Override URL")?,
+            proxy: proxy(&p)?,
             ca_file: p.text("CA Certificates File").map(PathBuf::from),
             destination_type,
             channel_type,
@@ -187,6 +223,10 @@ impl SinkConfig {
                     ("PUBLISH", GapStrategy::Publish),
                     ("FAIL", GapStrategy::Fail),
                 ],
+            )?,
+            invalid_rows: p.choice(
+                "Invalid Rows",
+                &[("FLOW_FILE", InvalidRows::FlowFile), ("ROWS", InvalidRows::Rows)],
             )?,
             gap_timeout: p.millis("Gap Timeout", GAP_TIMEOUT)?,
             compression_level: compression_level(&p)?,
@@ -221,6 +261,28 @@ fn authentication(p: &Properties) -> Result<Authentication, ConfigError> {
             Err(ConfigError::new(NAME, reason))
         }
     }
+}
+
+fn proxy(p: &Properties) -> Result<ProxyChoice, ConfigError> {
+    const HOST: &str = "Proxy Server Host";
+    match p.text("Proxy Type") {
+        None => return Ok(ProxyChoice::Environment),
+        Some("DIRECT") => return Ok(ProxyChoice::Direct),
+        Some("HTTP") => {}
+        Some(other) => {
+            return Err(ConfigError::new("Proxy Type", format!("\"{other}\" is not one of DIRECT, HTTP")));
+        }
+    }
+    let host = p.required(HOST)?;
+    let host =
+        if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+    let port = p.number::<u16>("Proxy Server Port", 8080)?;
+    let url = Url::parse(&format!("http://{host}:{port}"))
+        .map_err(|_| ConfigError::new(HOST, format!("\"{host}\" is no host name")))?;
+    let password = p.raw("Proxy User Password").unwrap_or_default();
+    let login =
+        p.text("Proxy User Name").map(|user| (user.to_owned(), SecretString::from(password.to_owned())));
+    Ok(ProxyChoice::Http(HttpProxy { url, login }))
 }
 
 fn resolution(p: &Properties, channel_type: ChannelType) -> Result<Resolution, ConfigError> {

@@ -1,6 +1,7 @@
 //! What all channels of a sink share.
 
 use std::future::Future;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::actor::lock;
 use crate::api::Api;
 use crate::budget::Budget;
 use crate::config::SinkConfig;
@@ -46,6 +48,7 @@ pub(crate) struct Stats {
     pub(crate) compressed: AtomicU64,
     /// Status calls.
     pub(crate) polls: AtomicU64,
+    told: Mutex<[u64; 2]>,
 }
 
 impl Stats {
@@ -53,6 +56,14 @@ impl Stats {
         self.appends.fetch_add(1, Ordering::Relaxed);
         self.raw.fetch_add(raw, Ordering::Relaxed);
         self.compressed.fetch_add(compressed, Ordering::Relaxed);
+    }
+
+    /// What was added since the last call, by the names of Snowflake's processor.
+    pub(crate) fn news(&self) -> Vec<(&'static str, u64)> {
+        let now = [&self.appends, &self.compressed].map(|count| count.load(Ordering::Relaxed));
+        let before = std::mem::replace(&mut *lock(&self.told), now);
+        let added = ["Batches Sent", "Compressed Bytes Sent"].into_iter().zip(now).zip(before);
+        added.map(|((name, now), before)| (name, now - before)).filter(|(_, added)| *added > 0).collect()
     }
 }
 

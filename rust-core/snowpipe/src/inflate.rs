@@ -98,6 +98,11 @@ impl Inflate {
         }
     }
 
+    /// Whether the content is what it says, byte for byte.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain | Self::Unknown(_))
+    }
+
     /// Ends the content.
     pub(crate) fn finish(
         &mut self,

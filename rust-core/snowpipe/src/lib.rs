@@ -20,6 +20,7 @@ mod login;
 mod machine;
 mod messages;
 mod names;
+mod pieces;
 mod poller;
 mod progress;
 mod properties;
@@ -28,12 +29,12 @@ mod sink;
 mod verify;
 
 pub use config::{
-    Authentication, ChannelType, ConnectionStrategy, DestinationType, GapStrategy, KeyPair, Managed,
-    Resolution, SinkConfig,
+    Authentication, ChannelType, ConnectionStrategy, DestinationType, GapStrategy, HttpProxy, InvalidRows,
+    KeyPair, Managed, ProxyChoice, Resolution, SinkConfig,
 };
 pub use error::{ConfigError, SinkError};
 pub use messages::{Level, Message};
-pub use progress::{Progress, State};
+pub use progress::{Piece, Progress, State};
 pub use request::{Destination, Object, UploadRequest};
 pub use sink::Sink;
 pub use verify::{Finding, Verdict};

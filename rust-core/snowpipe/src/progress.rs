@@ -42,6 +42,24 @@ impl State {
     }
 }
 
+/// Rows of an upload that take another way than the rest: bytes of its content, which is plain NDJSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// [`State::Failed`] for a row that fits into no request, known as soon as all data was handed over;
+    /// [`State::Invalid`] for rows among which the service rejected some, known at the end.
+    pub kind: State,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes, line feed included.
+    pub length: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Offset tokens of the first and the last row, as narrow as they are known.
+    pub tokens: Option<(String, String)>,
+    /// For the user.
+    pub reason: String,
+}
+
 /// Answer of [`crate::Sink::advance`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -57,4 +75,6 @@ pub struct Progress {
     pub message: Option<String>,
     /// URI of the channel, for the provenance event.
     pub transit_uri: String,
+    /// Rows that go elsewhere. Where there are some, the end of the upload is about the other rows.
+    pub pieces: Vec<Piece>,
 }

@@ -308,6 +308,12 @@ impl Sink {
         self.core.messages.drain()
     }
 
+    /// Counts since the last call, by the names of the counters that Snowflake's processor has.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.core.stats.news()
+    }
+
     /// Channels, uploads, budget and counts as JSON.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {

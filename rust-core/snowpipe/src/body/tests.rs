@@ -30,8 +30,9 @@ fn bodies(assembler: &mut Assembler, job: Job, content: &[u8], piece: usize) -> 
     for piece in content.chunks(piece) {
         sealed.extend(assembler.write(piece).unwrap());
     }
-    let (counts, _, more) = assembler.finish().unwrap();
-    sealed.extend(more);
+    let finished = assembler.finish().unwrap();
+    let counts = finished.counts;
+    sealed.extend(finished.sealed);
     sealed.extend(assembler.seal().unwrap());
     (counts, sealed)
 }
@@ -151,4 +152,40 @@ fn a_discarded_body_leaves_no_trace() {
     let (counts, sealed) = bodies(&mut assembler, job(2, 7, 7, None), row(7, 10, false).as_bytes(), 5);
     assert_eq!(counts.sent, 1);
     assert_eq!(content(&sealed), row(7, 10, false));
+}
+
+#[test]
+fn the_layout_says_where_the_rows_of_each_body_are() {
+    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let lengths = [10, 3_000_000, 5_500_000, 20, 2_500_000, 17_000_000, 30];
+    let rows: Vec<String> =
+        lengths.iter().zip(1..).map(|(length, n)| row(n, *length, *length < 10_000_000)).collect();
+    let input = rows.concat();
+    assembler.start(job(1, 1, 7, None));
+    let mut sealed = Vec::new();
+    for piece in input.as_bytes().chunks(70_001) {
+        sealed.extend(assembler.write(piece).unwrap());
+    }
+    let finished = assembler.finish().unwrap();
+    let text = |offset: u64, length: u64| {
+        let (start, length) = (usize::try_from(offset).unwrap(), usize::try_from(length).unwrap());
+        input[start..start + length].to_owned()
+    };
+    let layout = finished.layout;
+    let refused: Vec<(String, Option<Token>)> =
+        layout.refused.iter().map(|r| (text(r.offset, r.length), r.token.clone())).collect();
+    assert!(refused == [(rows[2].clone(), Some(token(3))), (rows[5].clone(), None)]);
+    let found: String = layout.runs.iter().map(|run| text(run.offset, run.length)).collect();
+    assert!(found == [0, 1, 3, 4, 6].map(|at| rows[at].clone()).concat());
+    assert_eq!(layout.runs.iter().map(|run| run.rows).sum::<u64>(), 5);
+    assert_eq!(layout.runs.last().unwrap().last, token(7));
+    assert!(layout.runs.windows(2).all(|pair| pair[0].last <= pair[1].last));
+}
+
+#[test]
+fn a_row_that_was_refused_is_found_again_when_the_channel_has_passed_it() {
+    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let input = [row(1, 10, false), row(2, 5_500_000, true), row(3, 10, false), row(4, 10, false)].concat();
+    let (counts, _) = bodies(&mut assembler, job(1, 1, 4, Some(3)), input.as_bytes(), 65_536);
+    assert_eq!((counts.sent, counts.skipped, counts.refused), (1, 2, 1));
 }

@@ -4,7 +4,10 @@ use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, Proxy};
+use secrecy::ExposeSecret;
+
+use crate::config::{HttpProxy, ProxyChoice};
 
 /// Below NiFi's own patience, above a slow handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -15,7 +18,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Names the file of authorities when it cannot be read.
-pub(crate) fn build(ca_file: Option<&Path>) -> Result<Client, String> {
+pub(crate) fn build(ca_file: Option<&Path>, proxy: &ProxyChoice) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("Shardflow/", env!("CARGO_PKG_VERSION"), " (NiFi)"))
         .https_only(true)
@@ -32,7 +35,21 @@ pub(crate) fn build(ca_file: Option<&Path>) -> Result<Client, String> {
         }
         builder = builder.tls_certs_merge(certificates);
     }
+    builder = match proxy {
+        ProxyChoice::Environment => builder,
+        ProxyChoice::Direct => builder.no_proxy(),
+        ProxyChoice::Http(http) => builder.proxy(connect_through(http)?),
+    };
     builder.build().map_err(|error| format!("the HTTPS client cannot be made: {}", chain(&error)))
+}
+
+fn connect_through(http: &HttpProxy) -> Result<Proxy, String> {
+    let proxy = Proxy::all(http.url.clone())
+        .map_err(|error| format!("the proxy {} cannot be used: {}", http.url, chain(&error)))?;
+    Ok(match &http.login {
+        Some((user, password)) => proxy.basic_auth(user, password.expose_secret()),
+        None => proxy,
+    })
 }
 
 /// What a failed exchange with `host` means and what to do about it.

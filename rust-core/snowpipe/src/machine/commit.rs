@@ -1,6 +1,6 @@
 //! What the committed token says about uploads.
 
-use super::errors::Range;
+use super::errors::{Candidates, Range};
 use super::open::{Link, Reason, bad_code};
 use super::types::{Answer, ChannelStatus, Id, Now, Settled, Token};
 use super::{Machine, Phase, Upload};
@@ -130,8 +130,17 @@ impl Machine {
 
     /// Settles committed uploads, with the rejections that belong to them.
     pub(super) fn finish(&mut self, status: &ChannelStatus, window: &[(Id, Range)], bodies: &[Range]) {
-        let more = !self.acked.is_empty() || self.sending.is_some();
-        let charges = self.errors.charge(status, window, bodies, self.committed.as_ref(), more);
+        let begun = self.uploads.iter().filter(|(id, upload)| {
+            matches!(upload.phase, Phase::Writing | Phase::Written)
+                && window.iter().all(|(done, _)| done != *id)
+        });
+        let candidates = Candidates {
+            done: window.to_vec(),
+            begun: begun.filter_map(|(id, _)| self.range_of(*id)).map(|(_, range)| range).collect(),
+            bodies: bodies.to_vec(),
+            more: !self.acked.is_empty() || self.sending.is_some(),
+        };
+        let charges = self.errors.charge(status, &candidates, self.committed.as_ref());
         if charges.stray > 0 {
             let text = format!(
                 "{}: Snowflake rejected {} row(s) that no FlowFile in flight here holds: {}",
@@ -142,12 +151,13 @@ impl Machine {
             self.say(Level::Warn, "stray", text);
         }
         for (id, _) in window {
-            let charge = charges.uploads.iter().find(|charge| charge.upload == *id);
+            let charge = charges.uploads.iter().find(|(upload, _)| upload == id).map(|(_, charge)| charge);
             let refused = self.uploads.get(id).map_or(0, |u| u.refused_rows);
             let outcome = match charge {
                 Some(charge) => Settled::Invalid {
                     row_errors: charge.count + refused,
                     message: format!("{}: {}", self.rules.label, charge.message),
+                    ranges: charge.ranges.clone(),
                 },
                 None if refused > 0 => Settled::Invalid {
                     row_errors: refused,
@@ -156,6 +166,7 @@ impl Machine {
                          others are in the table",
                         self.rules.label
                     ),
+                    ranges: Vec::new(),
                 },
                 None => Settled::Committed { skipped_whole: false },
             };

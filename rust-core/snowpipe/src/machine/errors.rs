@@ -28,6 +28,29 @@ struct Remembered {
     range: Range,
     count: u64,
     message: String,
+    narrow: Option<(Token, Token)>,
+}
+
+/// Rejections that concern an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rejected {
+    pub(super) count: u64,
+    pub(super) message: String,
+    /// Tokens of the appends that may hold the rows; empty when that is not known.
+    pub(super) ranges: Vec<(Token, Token)>,
+}
+
+/// Uploads that new rejections may belong to.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// Those that became committed since the last call.
+    pub(super) done: Vec<(Id, Range)>,
+    /// Those of which a part is committed.
+    pub(super) begun: Vec<Range>,
+    /// The appends that became committed.
+    pub(super) bodies: Vec<Range>,
+    /// Others are still in flight.
+    pub(super) more: bool,
 }
 
 /// See the module documentation.
@@ -40,18 +63,10 @@ pub(super) struct RowErrors {
     ranges: VecDeque<Remembered>,
 }
 
-/// What is known about new rejections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Charge {
-    pub(super) upload: Id,
-    pub(super) count: u64,
-    pub(super) message: String,
-}
-
 /// Result of [`RowErrors::charge`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Charges {
-    pub(super) uploads: Vec<Charge>,
+    pub(super) uploads: Vec<(Id, Rejected)>,
     /// Rejections that belong to no upload of this process.
     pub(super) stray: u64,
 }
@@ -64,49 +79,64 @@ impl RowErrors {
         }
     }
 
-    /// Charges new rejections to the uploads of `window`, which are those that became committed since the last call.
-    /// `bodies` are the appends that became committed with them; `more` says that others are still in flight.
+    /// Charges rejections to the committed uploads: new ones, and those counted while an upload was half committed.
     pub(super) fn charge(
         &mut self,
         status: &ChannelStatus,
-        window: &[(Id, Range)],
-        bodies: &[Range],
+        candidates: &Candidates,
         committed: Option<&Token>,
-        more: bool,
     ) -> Charges {
+        let stray = self.count(status, candidates, committed);
+        let known = |(id, range): &(Id, Range)| Some((*id, self.known(&range.start, &range.end)?));
+        Charges { uploads: candidates.done.iter().filter_map(known).collect(), stray }
+    }
+
+    /// Remembers new rejections with the uploads that may be meant; returns those that are nobody's.
+    fn count(&mut self, status: &ChannelStatus, candidates: &Candidates, committed: Option<&Token>) -> u64 {
         self.baseline(status);
         let count = status.row_errors - self.seen.unwrap_or(status.row_errors);
         if count == 0 {
-            return Charges::default();
+            return 0;
         }
         self.bound = status.last_error_bound.as_deref().and_then(|text| text.parse().ok());
         self.message = status.last_error_message.clone().unwrap_or_default();
         let ahead = self.bound.as_ref().is_none_or(|bound| committed.is_none_or(|c| bound > c));
-        if more && ahead && window.is_empty() {
+        if candidates.more && ahead && candidates.done.is_empty() {
             // Counted before its commit is visible: charged with the commit.
-            return Charges::default();
+            return 0;
         }
         self.seen = Some(status.row_errors);
-        let suspects = self.suspects(count, window, bodies);
-        let message = self.text(count, window, &suspects);
+        let begun = candidates.begun.iter().filter(|range| committed.is_some_and(|c| range.start <= *c));
+        let window: Vec<Range> =
+            candidates.done.iter().map(|(_, range)| range).chain(begun).cloned().collect();
+        let suspects = self.suspects(count, &window, &candidates.bodies);
+        let narrow = self.narrow(count, &candidates.bodies);
+        let message = self.text(count, &window, &suspects, narrow.as_ref());
         if suspects.is_empty() {
             self.remember_bound(count, message);
-            return Charges { uploads: Vec::new(), stray: count };
+            return count;
         }
-        let uploads = suspects
-            .iter()
-            .map(|(upload, range)| {
-                self.remember(range.clone(), count, message.clone());
-                Charge { upload: *upload, count, message: message.clone() }
-            })
-            .collect();
-        Charges { uploads, stray: 0 }
+        for range in suspects {
+            self.remember(range, count, message.clone(), narrow.clone());
+        }
+        0
     }
 
-    /// Rejections remembered for a range whose rows are in the channel already.
-    pub(super) fn known(&self, start: &Token, end: &Token) -> Option<(u64, String)> {
+    /// Rejections remembered for a range whose rows are in the channel.
+    pub(super) fn known(&self, start: &Token, end: &Token) -> Option<Rejected> {
         let range = Range { start: start.clone(), end: end.clone() };
-        self.ranges.iter().rev().find(|r| r.range.meets(&range)).map(|r| (r.count, r.message.clone()))
+        let hits: Vec<&Remembered> = self.ranges.iter().filter(|r| r.range.meets(&range)).collect();
+        let last = hits.last()?;
+        let count = hits.iter().map(|hit| hit.count).sum();
+        let message = match hits.len() {
+            1 => last.message.clone(),
+            n => format!(
+                "{count} row(s) in all were rejected, told by {n} reports; the last one: {}",
+                last.message
+            ),
+        };
+        let ranges: Option<Vec<_>> = hits.iter().map(|hit| hit.narrow.clone()).collect();
+        Some(Rejected { count, message, ranges: ranges.unwrap_or_default() })
     }
 
     /// What the last message of the service said, for stray rejections.
@@ -114,7 +144,7 @@ impl RowErrors {
         &self.message
     }
 
-    fn suspects(&self, count: u64, window: &[(Id, Range)], bodies: &[Range]) -> Vec<(Id, Range)> {
+    fn suspects(&self, count: u64, window: &[Range], bodies: &[Range]) -> Vec<Range> {
         let Some(bound) = &self.bound else { return window.to_vec() };
         let hit = bodies.iter().find(|body| body.start <= *bound && *bound <= body.end);
         let last = hit.map_or(bound, |body| &body.end);
@@ -124,15 +154,32 @@ impl RowErrors {
         };
         window
             .iter()
-            .filter(|(_, range)| range.start <= *last && first.is_none_or(|first| range.end >= *first))
+            .filter(|range| range.start <= *last && first.is_none_or(|first| range.end >= *first))
             .cloned()
             .collect()
     }
 
-    fn text(&self, count: u64, window: &[(Id, Range)], suspects: &[(Id, Range)]) -> String {
+    /// Where the rejected rows are, as far as bodies tell: one is in the append of the bound, several are in it or before.
+    fn narrow(&self, count: u64, bodies: &[Range]) -> Option<(Token, Token)> {
+        let bound = self.bound.as_ref()?;
+        let hit = bodies.iter().find(|body| body.start <= *bound && *bound <= body.end)?;
+        let first = if count == 1 { hit } else { bodies.first()? };
+        Some((first.start.clone(), hit.end.clone()))
+    }
+
+    fn text(
+        &self,
+        count: u64,
+        window: &[Range],
+        suspects: &[Range],
+        narrow: Option<&(Token, Token)>,
+    ) -> String {
         let ranges = if suspects.is_empty() { window } else { suspects };
-        let start = ranges.iter().map(|(_, r)| &r.start).min().map_or("?", Token::as_str);
-        let end = ranges.iter().map(|(_, r)| &r.end).max().map_or("?", Token::as_str);
+        let start = ranges.iter().map(|r| &r.start).min();
+        let end = ranges.iter().map(|r| &r.end).max();
+        // A body ends with the token of its last upload, and begins with that of its first row.
+        let start = start.max(narrow.map(|(first, _)| first)).map_or("?", Token::as_str);
+        let end = end.into_iter().chain(narrow.map(|(_, last)| last)).min().map_or("?", Token::as_str);
         let bound = self.bound.as_ref().map_or("unknown", Token::as_str);
         let shared = match suspects.len() {
             0 | 1 => String::new(),
@@ -148,15 +195,15 @@ impl RowErrors {
 
     fn remember_bound(&mut self, count: u64, message: String) {
         if let Some(bound) = self.bound.clone() {
-            self.remember(Range { start: bound.clone(), end: bound }, count, message);
+            self.remember(Range { start: bound.clone(), end: bound }, count, message, None);
         }
     }
 
-    fn remember(&mut self, range: Range, count: u64, message: String) {
+    fn remember(&mut self, range: Range, count: u64, message: String, narrow: Option<(Token, Token)>) {
         if self.ranges.len() >= KEEP {
             self.ranges.pop_front();
         }
-        self.ranges.push_back(Remembered { range, count, message });
+        self.ranges.push_back(Remembered { range, count, message, narrow });
     }
 }
 
@@ -181,21 +228,48 @@ mod tests {
         }
     }
 
+    fn done(window: &[(Id, Range)], bodies: &[Range]) -> Candidates {
+        Candidates { done: window.to_vec(), bodies: bodies.to_vec(), ..Candidates::default() }
+    }
+
     fn charged(errors: &mut RowErrors, status: &ChannelStatus, window: &[(Id, Range)]) -> Vec<Id> {
         let bodies: Vec<Range> = window.iter().map(|(_, r)| r.clone()).collect();
-        let charges = errors.charge(status, window, &bodies, Some(&t(1000)), false);
-        charges.uploads.iter().map(|c| c.upload).collect()
+        let charges = errors.charge(status, &done(window, &bodies), Some(&t(1000)));
+        charges.uploads.iter().map(|(id, _)| *id).collect()
     }
 
     #[test]
     fn one_rejection_is_charged_to_the_append_that_holds_it() {
-        let mut errors = RowErrors::default();
-        errors.baseline(&status(7, None));
         let window = [(1, range(1, 10)), (2, range(11, 20)), (3, range(21, 30))];
-        assert!(charged(&mut errors, &status(7, Some(15)), &window).is_empty());
-        assert_eq!(charged(&mut errors, &status(8, Some(15)), &window), [2]);
-        assert_eq!(charged(&mut errors, &status(10, Some(15)), &window), [1, 2]);
-        assert_eq!(charged(&mut errors, &status(11, None), &window), [1, 2, 3]);
+        for (count, bound, expected) in [
+            (7, Some(15), vec![]),
+            (8, Some(15), vec![2]),
+            (9, Some(15), vec![1, 2]),
+            (8, None, vec![1, 2, 3]),
+        ] {
+            let mut errors = RowErrors::default();
+            errors.baseline(&status(7, None));
+            assert_eq!(charged(&mut errors, &status(count, bound), &window), expected, "{count} {bound:?}");
+        }
+    }
+
+    #[test]
+    fn a_rejection_counted_while_its_upload_was_half_committed_is_charged_at_its_end() {
+        let mut errors = RowErrors::default();
+        errors.baseline(&status(0, None));
+        let begun = Candidates {
+            begun: vec![range(1, 30)],
+            bodies: vec![range(1, 10)],
+            more: true,
+            ..Candidates::default()
+        };
+        let charges = errors.charge(&status(1, Some(10)), &begun, Some(&t(10)));
+        assert_eq!(charges, Charges::default());
+        let charges =
+            errors.charge(&status(2, Some(30)), &done(&[(1, range(1, 30))], &[range(11, 30)]), Some(&t(30)));
+        let (upload, rejected) = &charges.uploads[0];
+        assert_eq!((*upload, rejected.count), (1, 2));
+        assert_eq!(rejected.ranges, [(t(1), t(10)), (t(11), t(30))]);
     }
 
     #[test]
@@ -204,15 +278,16 @@ mod tests {
         errors.baseline(&status(0, None));
         let window = [(1, range(1, 10)), (2, range(11, 20)), (3, range(21, 30))];
         let bodies = [range(1, 20), range(21, 30)];
-        let charges = errors.charge(&status(1, Some(20)), &window, &bodies, Some(&t(30)), false);
-        assert_eq!(charges.uploads.iter().map(|c| c.upload).collect::<Vec<_>>(), [1, 2]);
+        let charges = errors.charge(&status(1, Some(20)), &done(&window, &bodies), Some(&t(30)));
+        assert_eq!(charges.uploads.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
     fn a_count_that_runs_ahead_of_the_commit_waits_for_it() {
         let mut errors = RowErrors::default();
         errors.baseline(&status(0, None));
-        let early = errors.charge(&status(1, Some(20)), &[], &[], Some(&t(10)), true);
+        let more = Candidates { more: true, ..Candidates::default() };
+        let early = errors.charge(&status(1, Some(20)), &more, Some(&t(10)));
         assert_eq!(early, Charges::default());
         assert_eq!(charged(&mut errors, &status(1, Some(20)), &[(5, range(11, 20))]), [5]);
     }
@@ -221,7 +296,7 @@ mod tests {
     fn rejections_of_others_are_stray_and_remembered() {
         let mut errors = RowErrors::default();
         errors.baseline(&status(0, None));
-        let charges = errors.charge(&status(2, Some(20)), &[], &[], Some(&t(20)), false);
+        let charges = errors.charge(&status(2, Some(20)), &Candidates::default(), Some(&t(20)));
         assert_eq!(charges.stray, 2);
         assert!(errors.known(&t(15), &t(25)).is_some());
         assert!(errors.known(&t(1), &t(5)).is_none());

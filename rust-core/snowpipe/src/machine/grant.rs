@@ -159,7 +159,9 @@ impl Machine {
     fn skip(&mut self, id: Id) {
         let known = self.uploads.get(&id).and_then(|u| self.errors.known(&u.span.start, &u.span.end));
         let outcome = match known {
-            Some((row_errors, message)) => Settled::Invalid { row_errors, message },
+            Some(known) => {
+                Settled::Invalid { row_errors: known.count, message: known.message, ranges: Vec::new() }
+            }
             None => Settled::Committed { skipped_whole: true },
         };
         self.settle(id, outcome);

@@ -386,7 +386,7 @@ fn judge(world: &World, all: &[u64]) -> Result<(), String> {
 
 #[test]
 fn every_row_is_in_the_table_exactly_once() {
-    let runs: u64 = std::env::var("SIM_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_500);
+    let runs: u64 = std::env::var("SIM_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000);
     let base: u64 = std::env::var("SIM_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(rand::random);
     println!("seeds {base} and up");
     for seed in (0..runs).map(|n| base.wrapping_add(n)) {

@@ -172,8 +172,15 @@ pub(crate) enum Event {
 /// How an upload ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Settled {
-    Committed { skipped_whole: bool },
-    Invalid { row_errors: u64, message: String },
+    Committed {
+        skipped_whole: bool,
+    },
+    /// `ranges` hold the offset tokens of the rejected rows, as narrow as the service tells; none when it does not.
+    Invalid {
+        row_errors: u64,
+        message: String,
+        ranges: Vec<(Token, Token)>,
+    },
     Retry(String),
     Failed(String),
 }

@@ -79,7 +79,7 @@ final class Pieces {
 
     /** The last line may lack its line feed, so the end of the content is no error. */
     private static void move(final InputStream in, final OutputStream out, final long bytes) throws IOException {
-        final byte[] buffer = new byte[(int) Math.clamp(bytes, 1, Buffers.BYTES)];
+        final byte[] buffer = new byte[Math.clamp(bytes, 1, Buffers.BYTES)];
         long left = bytes;
         while (left > 0) {
             final int read = in.read(buffer, 0, (int) Math.min(left, buffer.length));
