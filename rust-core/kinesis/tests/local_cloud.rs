@@ -335,22 +335,3 @@ async fn strategies_for_payloads_of_any_bytes() {
     }
     rig.cloud.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_of_the_client_library_is_not_touched() {
-    let rig = Rig::start(1).await;
-    let legacy = serde_json::json!({
-        "TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{ "AttributeName": "leaseKey", "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": "leaseKey", "KeyType": "HASH" }],
-    });
-    rig.cloud.dynamodb().request("CreateTable", &legacy).unwrap();
-    rig.put(1);
-    let reader = Reader::start(rig.source("a", &[]));
-    reader.until_said(&["leaseKey", TABLE, "Application Name"], Duration::from_secs(10)).await;
-    assert!(reader.levels().contains(&Level::Error));
-    assert!(reader.got().is_empty());
-    reader.stop().await;
-    assert_eq!(rig.cloud.dynamodb().tables(), [TABLE]);
-    rig.cloud.stop().await;
-}

@@ -1,4 +1,5 @@
 //! A stream on loopback, sources on it, and a reader that plays NiFi.
+#![allow(dead_code, reason = "every test program uses a part")]
 
 use kinesis::{Level, Source, SourceConfig};
 use local_cloud::{AccessKey, LocalCloud, Options, Policy};
@@ -15,13 +16,19 @@ const SECRET: &str = "top secret";
 pub struct Rig {
     pub cloud: LocalCloud,
     next: AtomicU64,
+    /// Where each record went.
+    homes: Mutex<BTreeMap<u64, String>>,
 }
 
 impl Rig {
     pub async fn start(shards: u32) -> Self {
-        let cloud = LocalCloud::start(Options::default()).await.unwrap();
+        Self::start_with(Options::default(), shards).await
+    }
+
+    pub async fn start_with(options: Options, shards: u32) -> Self {
+        let cloud = LocalCloud::start(options).await.unwrap();
         cloud.kinesis().create_stream(STREAM, shards).unwrap();
-        Self { cloud, next: AtomicU64::new(1) }
+        Self { cloud, next: AtomicU64::new(1), homes: Mutex::default() }
     }
 
     /// Writes `{"n":<number>}` records over all shards; gives the numbers.
@@ -34,10 +41,17 @@ impl Rig {
         let put = |_| {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
             let payload = format!("{{\"n\":{n},\"x\":\"{}\"}}", "y".repeat(padding));
-            self.cloud.kinesis().put(STREAM, &format!("key-{n}"), payload.into_bytes()).unwrap();
+            let receipt =
+                self.cloud.kinesis().put(STREAM, &format!("key-{n}"), payload.into_bytes()).unwrap();
+            self.homes.lock().unwrap().insert(n, receipt.shard_id);
             n
         };
         (0..count).map(put).collect()
+    }
+
+    /// The shard that took a record.
+    pub fn shard_of(&self, number: u64) -> String {
+        self.homes.lock().unwrap()[&number].clone()
     }
 
     /// Adds an access key, or gives it other rights.
@@ -136,8 +150,10 @@ impl Reader {
         self.seen.lock().unwrap().said.iter().map(|(_, t)| t.clone()).collect()
     }
 
-    pub fn levels(&self) -> Vec<Level> {
-        self.seen.lock().unwrap().said.iter().map(|(l, _)| *l).collect()
+    /// What was said that is worse than information.
+    pub fn troubles(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.said.iter().filter(|(level, _)| *level != Level::Info).map(|(_, text)| text.clone()).collect()
     }
 
     /// Waits until all numbers came; fails after `limit`.
