@@ -43,6 +43,19 @@ struct MetadataVector {
     sub_sequence_number: u64,
 }
 
+impl MetadataVector {
+    fn metadata(&self) -> Metadata<'_> {
+        Metadata {
+            stream: &self.stream,
+            shard_id: &self.shard_id,
+            approximate_arrival_ms: Some(self.approximate_arrival_ms),
+            partition_key: &self.partition_key,
+            sequence_number: &self.sequence_number,
+            sub_sequence_number: self.sub_sequence_number,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RowVector {
@@ -112,14 +125,7 @@ fn shaped(shape: impl FnOnce(&mut Vec<u8>) -> Result<(), Reject>) -> Result<Stri
 #[test]
 fn every_payload_becomes_its_row_or_is_rejected_for_its_reason() {
     let file: RowFile = load("rows.json");
-    let metadata = Metadata {
-        stream: &file.metadata.stream,
-        shard_id: &file.metadata.shard_id,
-        approximate_arrival_ms: Some(file.metadata.approximate_arrival_ms),
-        partition_key: &file.metadata.partition_key,
-        sequence_number: &file.metadata.sequence_number,
-        sub_sequence_number: file.metadata.sub_sequence_number,
-    };
+    let metadata = file.metadata.metadata();
     for vector in &file.rows {
         let (payload, name) = (vector.payload(), &vector.name);
         let plain = shaped(|out| append_row(&payload, None, ArrivalFormat::Iso, out));
@@ -146,6 +152,29 @@ fn every_payload_becomes_its_row_or_is_rejected_for_its_reason() {
         assert!(wrapped == Ok(format!("{{{},\"value\":{value}}}\n", file.iso)), "{name}: wrapper");
         let token = row_token(iso.unwrap().as_bytes(), "/kinesisMetadata/shardedSequenceNumber").unwrap();
         assert_eq!(token.position().unwrap().sub_sequence, metadata.sub_sequence_number, "{name}: token");
+    }
+}
+
+#[derive(Deserialize)]
+struct LineFile {
+    lines: Vec<LineVector>,
+}
+
+#[derive(Deserialize)]
+struct LineVector {
+    payload: String,
+    row: Option<String>,
+}
+
+#[test]
+fn a_thousand_random_payloads_are_what_another_parser_says() {
+    let (rows, lines): (RowFile, LineFile) = (load("rows.json"), load("lines.json"));
+    let metadata = rows.metadata.metadata();
+    assert_eq!(lines.lines.len(), 1_000);
+    for (number, line) in lines.lines.iter().enumerate() {
+        let got = shaped(|out| append_row(line.payload.as_bytes(), Some(&metadata), ArrivalFormat::Iso, out));
+        let expected = line.row.as_ref().map(|row| format!("{}\n", row.replace("@METADATA@", &rows.iso)));
+        assert_eq!(got.ok(), expected, "line {number}");
     }
 }
 

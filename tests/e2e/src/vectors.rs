@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::Error;
 
@@ -51,9 +52,38 @@ struct Repeat {
 /// # Errors
 /// When the file cannot be read.
 pub fn payloads() -> Result<Vec<Payload>, Error> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/rows.json");
-    let file: File = serde_json::from_slice(&std::fs::read(path)?)?;
+    let file: File = read("rows.json")?;
     file.rows.into_iter().map(payload).collect()
+}
+
+#[derive(Deserialize)]
+struct LineFile {
+    lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    payload: String,
+    row: Option<String>,
+}
+
+/// The thousand payloads of `lines.json`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn lines() -> Result<Vec<Payload>, Error> {
+    let file: LineFile = read("lines.json")?;
+    let payload = |(number, line): (usize, Line)| Payload {
+        name: format!("line {number}"),
+        data: line.payload.into_bytes(),
+        row: line.row,
+    };
+    Ok(file.lines.into_iter().enumerate().map(payload).collect())
+}
+
+fn read<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(name);
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }
 
 fn payload(vector: Vector) -> Result<Payload, Error> {
@@ -118,8 +148,7 @@ struct UserRecord {
 /// # Errors
 /// When the file cannot be read.
 pub fn aggregates() -> Result<Vec<Aggregate>, Error> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/aggregates.json");
-    let file: AggregateFile = serde_json::from_slice(&std::fs::read(path)?)?;
+    let file: AggregateFile = read("aggregates.json")?;
     file.aggregates.into_iter().map(aggregate).collect()
 }
 

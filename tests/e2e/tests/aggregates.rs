@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use e2e::vectors::{Aggregate, aggregates};
 use e2e::{Intake, Rig};
+use local_cloud::kpl_aggregate;
+use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const KEY: &str = "key of the Kinesis record";
@@ -82,4 +84,78 @@ async fn an_aggregate_without_records_holds_up_nobody() {
     assert!(intake.parts().all(|part| !part.failed && part.records == 1));
     intake.stop().await;
     rig.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_aggregates_come_apart_completely() {
+    let rig = Rig::without_table(1).await.unwrap();
+    rig.cloud.kinesis().set_max_record_kib(&rig.stream, 10_240).unwrap();
+    let mut want = Vec::new();
+    // One mebibyte of small records, five of middling ones, almost ten of large ones.
+    for (count, bytes) in [(10_000, 90), (2_500, 2_000), (9, 1_100_000)] {
+        let payloads: Vec<Vec<u8>> = (0..count)
+            .map(|n| format!("{{\"n\":{n},\"x\":\"{}\"}}", "y".repeat(bytes)).into_bytes())
+            .collect();
+        let aggregate = kpl_aggregate(payloads.iter().map(|p| ("inner", p.as_slice())));
+        let receipt = rig.cloud.kinesis().put(&rig.stream, KEY, aggregate).unwrap();
+        want.extend((0..count).map(|n| (n, format!("{}{n:020}", receipt.sequence_number))));
+    }
+    let mut intake = Intake::start(&rig.source_properties("large")).unwrap();
+    intake.run_until(LIMIT, want.len() as u64).await.unwrap();
+    let rows = intake.parts().flat_map(|part| record::lines(&part.content));
+    let rows = rows.map(|row| serde_json::from_slice::<serde_json::Value>(row).unwrap());
+    let got: Vec<_> = rows
+        .map(|row| {
+            let position = row["kinesisMetadata"]["shardedSequenceNumber"].as_str().unwrap().to_owned();
+            (usize::try_from(row["n"].as_u64().unwrap()).unwrap(), position)
+        })
+        .collect();
+    assert!(got == want, "{} rows of {}", got.len(), want.len());
+    assert!(intake.parts().all(|part| !part.failed));
+    intake.stop().await;
+    rig.cloud.stop().await;
+}
+
+/// Older connectors store a sub-sequence with the position; what is behind it in the aggregate is still to come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_position_inside_an_aggregate_is_resumed_exactly() {
+    for strategy in ["RECORD", "FLOW_FILE", "LINE_DELIMITED"] {
+        let rig = Rig::without_table(1).await.unwrap();
+        let payloads: Vec<Vec<u8>> = (0..10).map(|n| format!("{{\"n\":{n}}}").into_bytes()).collect();
+        let aggregate = kpl_aggregate(payloads.iter().map(|p| ("inner", p.as_slice())));
+        let receipt = rig.cloud.kinesis().put(&rig.stream, KEY, aggregate).unwrap();
+        rig.cloud.kinesis().put(&rig.stream, KEY, r#"{"n":10}"#).unwrap();
+        let key = |name, kind| json!({ "AttributeName": name, "KeyType": kind });
+        let attribute = |name| json!({ "AttributeName": name, "AttributeType": "S" });
+        let table = json!({
+            "TableName": "inside",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [attribute("streamName"), attribute("shardId")],
+            "KeySchema": [key("streamName", "HASH"), key("shardId", "RANGE")],
+        });
+        rig.cloud.dynamodb().request("CreateTable", &table).unwrap();
+        let item = json!({
+            "streamName": { "S": rig.stream },
+            "shardId": { "S": receipt.shard_id },
+            "sequenceNumber": { "S": receipt.sequence_number },
+            "subSequenceNumber": { "N": "3" },
+        });
+        let put = json!({ "TableName": "inside", "Item": item });
+        rig.cloud.dynamodb().request("PutItem", &put).unwrap();
+
+        let mut properties = rig.source_properties("inside");
+        properties.insert("Processing Strategy".to_owned(), strategy.to_owned());
+        properties.insert("Output Strategy".to_owned(), "USE_VALUE".to_owned());
+        let mut intake = Intake::start(&properties).unwrap();
+        intake.run_until(LIMIT, 7).await.unwrap();
+        let between = if strategy == "FLOW_FILE" { &b"\n"[..] } else { b"" };
+        let content: Vec<&[u8]> = intake.parts().flat_map(|part| [&part.content[..], between]).collect();
+        let text = String::from_utf8(content.concat()).unwrap();
+        let expected: Vec<String> = (4..11).map(|n| format!("{{\"n\":{n}}}")).collect();
+        assert_eq!(text.trim_end().lines().collect::<Vec<_>>(), expected, "{strategy}");
+        let first = intake.parts().next().unwrap();
+        assert_eq!(first.attribute("aws.kinesis.first.subsequence.number"), Some("4"), "{strategy}");
+        intake.stop().await;
+        rig.cloud.stop().await;
+    }
 }

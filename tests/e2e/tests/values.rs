@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use e2e::vectors::{METADATA, Payload, payloads};
+use e2e::vectors::{METADATA, Payload, lines, payloads};
 use e2e::{Connector, Published, Rig, attribute};
 use local_cloud::Record;
 use local_cloud::snowflake::AppendOutcome;
@@ -32,6 +32,7 @@ fn metadata(stream: &str, record: &Record) -> String {
 /// All payloads of the corpus, and some that only a test against a service needs.
 fn corpus() -> Vec<Payload> {
     let mut corpus = payloads().unwrap();
+    corpus.extend(lines().unwrap());
     for (name, unit) in [("1 MiB of text", "x"), ("1 MiB of astral characters", "\u{1F600}")] {
         let text = unit.repeat((1 << 20) / unit.len() - 256);
         let data = format!("{{\"v\":\"{text}\"}}");

@@ -65,6 +65,15 @@ impl Kinesis {
         self.make(name, shards, false, 0)
     }
 
+    /// Allows records of up to `kib` KiB, where 1,024 is the default and 10,240 the service's most.
+    ///
+    /// # Errors
+    /// When there is no such stream.
+    pub fn set_max_record_kib(&self, stream: &str, kib: usize) -> Result<(), AwsError> {
+        write(&self.stream_named(stream)?.state).max_record_kib = kib;
+        Ok(())
+    }
+
     /// Makes an ACTIVE stream whose shards are full of computed records; see [`Generator`]. It cannot be written to.
     ///
     /// # Errors
@@ -111,7 +120,9 @@ impl Kinesis {
     /// # Errors
     /// `ResourceNotFoundException`.
     pub fn delete_stream(&self, name: &str) -> Result<(), AwsError> {
-        write(&self.inner.streams).remove(name).map(drop).ok_or_else(|| self.no_stream(name))
+        let gone = write(&self.inner.streams).remove(name).ok_or_else(|| self.no_stream(name))?;
+        gone.forget();
+        Ok(())
     }
 
     /// Writes one record to the shard its key belongs to.
