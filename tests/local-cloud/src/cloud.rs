@@ -12,13 +12,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::aws::{AccessKey, Faults, Front, Journal, Keyring, Policy};
+use crate::aws::{AccessKey, Faults, Front, Journal, Policy};
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::endpoints::Endpoints;
 use crate::kinesis::{Kinesis, KinesisOptions};
-use crate::net::{CutPlan, Port, TlsError, acceptor, bind, user_key};
+use crate::net::{CutPlan, Port, TlsError, acceptor, bind, http1_only, user_key};
 use crate::page::{self, Sources};
+use crate::setup::{folder, front};
 
 /// Names in the folder.
 const CA_FILE: &str = "ca.pem";
@@ -53,11 +54,25 @@ impl From<TlsError> for StartError {
     }
 }
 
+/// How the AWS port is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP/1.1, and HTTP/2 with prior knowledge.
+    #[default]
+    Plain,
+    /// TLS; the client chooses HTTP/2 or HTTP/1.1 (ALPN).
+    Tls,
+    /// TLS with HTTP/1.1 only, as behind an old proxy.
+    TlsHttp1,
+}
+
 /// How to start. The defaults take free ports and a temporary folder.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Port for Kinesis and DynamoDB; 0 takes a free one.
     pub aws_port: u16,
+    /// How that port is spoken to.
+    pub aws_transport: Transport,
     /// Port for Snowflake; 0 takes a free one.
     pub snowflake_port: u16,
     /// Port for the page; 0 takes a free one.
@@ -77,12 +92,15 @@ pub struct Options {
     /// Folder for the authority's certificate and the Snowflake user's private key; `None` for a temporary one
     /// that goes with the local cloud.
     pub folder: Option<PathBuf>,
+    /// Folder that keeps streams, tables, keys and certificates over a restart; in memory when absent.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             aws_port: 0,
+            aws_transport: Transport::default(),
             snowflake_port: 0,
             page_port: 0,
             kinesis: KinesisOptions::default(),
@@ -92,6 +110,7 @@ impl Default for Options {
             access_key_id: "AKIALOCALCLOUD000001".into(),
             secret_access_key: "local-cloud/secret/key/that/opens/nothing".into(),
             folder: None,
+            state: None,
         }
     }
 }
@@ -122,9 +141,14 @@ impl LocalCloud {
     /// # Errors
     /// When a port is taken or a file cannot be written.
     pub async fn start(mut options: Options) -> Result<Self, StartError> {
-        let (folder, temporary) = folder(options.folder.clone())?;
-        let tls = acceptor(&folder.join(CA_FILE))?;
-        let public_key = user_key(&folder.join(KEY_FILE))?;
+        let (folder, temporary) = folder(options.folder.clone().or_else(|| options.state.clone()))?;
+        if let Some(state) = &options.state {
+            std::fs::create_dir_all(state).map_err(StartError::io(state.display().to_string()))?;
+            options.snowflake.state.get_or_insert_with(|| state.join("snowflake.db"));
+        }
+        let kept = options.state.is_some();
+        let tls = acceptor(&folder.join(CA_FILE), kept)?;
+        let public_key = user_key(&folder.join(KEY_FILE), kept)?;
         options.snowflake.public_keys_pem.push(public_key);
         let snowflake = Snowflake::new(options.snowflake.clone())
             .map_err(|error| StartError::Service(format!("Snowflake: {error}")))?;
@@ -132,7 +156,12 @@ impl LocalCloud {
 
         let listener = bind(options.aws_port).await.map_err(StartError::io("AWS port"))?;
         let serving = Arc::clone(&front);
-        let aws = Port::serve(listener, None, move |connection, request| {
+        let aws_tls = match options.aws_transport {
+            Transport::Plain => None,
+            Transport::Tls => Some(tls.clone()),
+            Transport::TlsHttp1 => Some(http1_only(&tls)),
+        };
+        let aws = Port::serve(listener, aws_tls, move |connection, request| {
             let front = Arc::clone(&serving);
             async move { front.serve(&connection, request).await }
         })
@@ -161,10 +190,10 @@ impl LocalCloud {
         })
     }
 
-    /// `http://127.0.0.1:PORT` of Kinesis and DynamoDB.
+    /// `http://127.0.0.1:PORT` of Kinesis and DynamoDB, or `https://` as the options say.
     #[must_use]
     pub fn aws_endpoint(&self) -> String {
-        format!("http://{}", self.aws.address)
+        self.endpoints.aws_endpoint.clone()
     }
 
     /// `https://127.0.0.1:PORT` of Snowflake; its certificate is signed by [`LocalCloud::ca_file`].
@@ -173,7 +202,7 @@ impl LocalCloud {
         format!("https://{}", self.snowflake_port.address)
     }
 
-    /// Certificate of the authority behind the Snowflake port, PEM.
+    /// Certificate of the authority behind the ports with TLS, PEM.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.folder.join(CA_FILE)
@@ -298,6 +327,26 @@ impl Network<'_> {
         self.0.connections.cut_all()
     }
 
+    /// Refuses new connections and cuts the open ones, until told otherwise.
+    pub fn refuse(&self, refuse: bool) {
+        self.0.refuse(refuse);
+        if refuse {
+            self.0.connections.cut_all();
+        }
+    }
+
+    /// Accepts connections and neither reads nor writes them, until told otherwise. Those that were open fall silent
+    /// too, and stay so.
+    pub fn silence(&self, silent: bool) {
+        self.0.connections.silence(silent);
+    }
+
+    /// Asks the peers of all open connections to leave (GOAWAY of HTTP/2) and says how many there were. What is under
+    /// way on them is finished.
+    pub fn go_away(&self) -> usize {
+        self.0.connections.go_away()
+    }
+
     /// Lets connections die by a plan from now on; `None` ends it.
     pub fn plan_cuts(&self, plan: Option<CutPlan>) {
         self.0.connections.plan(plan);
@@ -335,8 +384,9 @@ fn endpoints(
     let [aws, snowflake_port] = ports;
     let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let resolved = snowflake.options();
+    let scheme = if options.aws_transport == Transport::Plain { "http" } else { "https" };
     Endpoints {
-        aws_endpoint: format!("http://{}", aws.address),
+        aws_endpoint: format!("{scheme}://{}", aws.address),
         aws_region: options.kinesis.region.clone(),
         aws_access_key_id: options.access_key_id.clone(),
         aws_secret_access_key: options.secret_access_key.clone(),
@@ -348,35 +398,4 @@ fn endpoints(
         snowflake_private_key_file: file(KEY_FILE),
         page_url,
     }
-}
-
-fn folder(given: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), StartError> {
-    match given {
-        Some(path) => {
-            std::fs::create_dir_all(&path).map_err(StartError::io(path.display().to_string()))?;
-            Ok((path, None))
-        }
-        None => {
-            let temporary = tempfile::Builder::new().prefix("local-cloud-").tempdir();
-            let temporary = temporary.map_err(StartError::io("temporary folder"))?;
-            Ok((temporary.path().to_owned(), Some(temporary)))
-        }
-    }
-}
-
-fn front(options: &Options) -> Result<Front, StartError> {
-    let KinesisOptions { account, region, .. } = &options.kinesis;
-    let dynamodb = DynamoDb::new(account, region, options.clock.clone(), options.table_transition)
-        .map_err(|error| StartError::Service(format!("DynamoDB: {error}")))?;
-    let keys = Keyring::default();
-    keys.add(AccessKey::new(&options.access_key_id, &options.secret_access_key, "local", None));
-    Ok(Front {
-        kinesis: Kinesis::new(options.kinesis.clone(), options.clock.clone()),
-        dynamodb,
-        keys,
-        faults: Faults::default(),
-        journal: Journal::default(),
-        clock: options.clock.clone(),
-        verifier: Default::default(),
-    })
 }

@@ -8,6 +8,7 @@ mod endpoints;
 mod kinesis;
 mod net;
 mod page;
+mod setup;
 pub mod sql;
 mod sync;
 
@@ -15,7 +16,7 @@ pub use aws::{
     AccessKey, Action, AwsError, Call, EventTrouble, Faults, Journal, Policy, Rule, RuleId, Statement, When,
 };
 pub use clock::Clock;
-pub use cloud::{LocalCloud, Network, Options, StartError};
+pub use cloud::{LocalCloud, Network, Options, StartError, Transport};
 pub use dynamodb::DynamoDb;
 pub use endpoints::Endpoints;
 pub use kinesis::{

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use local_cloud::{Endpoints, Limits, LocalCloud, Options, sql};
+use local_cloud::{Endpoints, Limits, LocalCloud, Options, Transport, sql};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,6 +34,9 @@ struct Serve {
     /// Port for Kinesis and DynamoDB; a free one by default.
     #[arg(long, default_value_t = 0)]
     aws_port: u16,
+    /// Offers Kinesis and DynamoDB over TLS, with HTTP/2 or HTTP/1.1 as the client likes.
+    #[arg(long)]
+    aws_tls: bool,
     /// Port for Snowflake; a free one by default.
     #[arg(long, default_value_t = 0)]
     snowflake_port: u16,
@@ -46,7 +49,10 @@ struct Serve {
     /// Folder for the certificate and the private key; a temporary one by default.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// Stream to make at the start, as NAME or NAME:SHARDS. May be given several times.
+    /// Folder that keeps streams, tables, channels, keys and certificates, so that the next start goes on.
+    #[arg(long)]
+    state: Option<PathBuf>,
+    /// Stream to make at the start unless it is there, as NAME or NAME:SHARDS. May be given several times.
     #[arg(long = "stream", value_name = "NAME[:SHARDS]")]
     streams: Vec<String>,
     /// Enforces what AWS enforces per shard and second: 1 MB and 1,000 records in, 5 calls and 2 MB out.
@@ -84,9 +90,11 @@ async fn main() -> ExitCode {
 async fn run(serve: Serve) -> Result<(), Failure> {
     let mut options = Options {
         aws_port: serve.aws_port,
+        aws_transport: if serve.aws_tls { Transport::Tls } else { Transport::Plain },
         snowflake_port: serve.snowflake_port,
         page_port: serve.page_port,
         folder: serve.folder,
+        state: serve.state,
         table_transition: Duration::from_millis(500),
         ..Options::default()
     };
@@ -99,7 +107,9 @@ async fn run(serve: Serve) -> Result<(), Failure> {
     let cloud = LocalCloud::start(options).await?;
     for stream in &serve.streams {
         let (name, shards) = stream.split_once(':').unwrap_or((stream, "1"));
-        cloud.kinesis().create_stream(name, shards.parse()?)?;
+        if cloud.kinesis().status(name).is_none() {
+            cloud.kinesis().create_stream(name, shards.parse()?)?;
+        }
     }
     let endpoints = cloud.endpoints();
     endpoints.write(&serve.endpoints)?;

@@ -84,3 +84,30 @@ fn it_ends_with_its_parent() {
     parent.0.wait().expect("wait");
     assert!(until("it stops", || running.0.try_wait().expect("status")).success());
 }
+
+/// What is in a table of the running program, as its own client prints it.
+fn shown(file: &Path, text: &str) -> String {
+    let output = sql(file, text);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn with_a_state_folder_the_next_start_goes_on_even_after_a_kill() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("endpoints.json");
+    let state = folder.path().join("state");
+    let options = ["--stream", "orders:2", "--state", state.to_str().expect("text")];
+    let (mut running, first) = serve(&file, &options);
+    let read = |path: &str| std::fs::read(path).expect("file");
+    let (authority, key) = (read(&first.snowflake_ca_file), read(&first.snowflake_private_key_file));
+    shown(&file, "CREATE DATABASE d; CREATE TABLE d.public.t (a INT); INSERT INTO d.public.t VALUES (7)");
+    running.0.kill().expect("kill");
+    running.0.wait().expect("wait");
+    std::fs::remove_file(&file).expect("a killed program leaves its file");
+
+    let (_running, second) = serve(&file, &options);
+    assert_eq!(read(&second.snowflake_ca_file), authority, "who trusted it still does");
+    assert_eq!(read(&second.snowflake_private_key_file), key);
+    assert!(shown(&file, "SELECT a FROM d.public.t").contains('7'));
+}

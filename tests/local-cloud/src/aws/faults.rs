@@ -26,6 +26,21 @@ pub enum Action {
     ApplyThenNeverAnswer,
     /// The call is carried out, half of the answer is sent, then the connection is cut.
     CutInBody,
+    /// The call is carried out, half of the answer is sent, then nothing more comes and the connection stays open.
+    StallInBody,
+    /// The call is carried out, half of the answer is sent, then its stream is reset; other streams of an HTTP/2
+    /// connection go on. An HTTP/1.1 connection ends.
+    Reset,
+    /// The call is carried out and answered, and the connection takes no further call: GOAWAY of HTTP/2. Calls under
+    /// way on it are finished.
+    GoAway,
+    /// The call is carried out and its answer arrives slowly.
+    Drip {
+        /// Bytes at a time.
+        bytes: usize,
+        /// Time between them.
+        every: Duration,
+    },
     /// A stream of events goes wrong after its greeting and `after` events.
     Events {
         /// Events that pass.
@@ -46,12 +61,25 @@ pub enum EventTrouble {
     Silence,
     /// The connection is cut.
     Cut,
+    /// The HTTP/2 stream is reset; other streams of the connection go on.
+    Reset,
+    /// The connection takes no further stream: GOAWAY of HTTP/2. This one goes on.
+    GoAway,
     /// The next event arrives with a wrong checksum.
     BadChecksum,
     /// Half of the next event, then the connection is cut.
     Truncated,
     /// The next event arrives twice.
     Duplicate,
+    /// The next event arrives after the one that follows it.
+    Reorder,
+    /// The next events arrive a few bytes at a time.
+    Drip {
+        /// Bytes at a time.
+        bytes: usize,
+        /// Time between them.
+        every: Duration,
+    },
 }
 
 impl Action {
@@ -64,6 +92,10 @@ impl Action {
             Self::NeverAnswer => "fault:never-answer",
             Self::ApplyThenNeverAnswer => "fault:apply-then-never-answer",
             Self::CutInBody => "fault:cut-in-body",
+            Self::StallInBody => "fault:stall-in-body",
+            Self::Reset => "fault:reset",
+            Self::GoAway => "fault:go-away",
+            Self::Drip { .. } => "fault:drip",
             Self::Events { .. } => "fault:events",
         }
     }
@@ -91,7 +123,9 @@ pub struct Rule {
     pub service: Option<&'static str>,
     /// Only calls signed with this access key: cuts one node off.
     pub access_key: Option<String>,
-    /// Only calls whose body contains this text, e.g. a shard id.
+    /// Only calls about this shard, whether they name it or an iterator of it.
+    pub shard: Option<String>,
+    /// Only calls whose body contains this text.
     pub body_contains: Option<String>,
     /// Which of the matching calls.
     pub when: When,
@@ -107,6 +141,7 @@ impl Rule {
             operation: Some(operation.into()),
             service: None,
             access_key: None,
+            shard: None,
             body_contains: None,
             when,
             action,
@@ -116,15 +151,34 @@ impl Rule {
     /// A rule for everything of one service (`kinesis`, `dynamodb`).
     #[must_use]
     pub fn service(service: &'static str, when: When, action: Action) -> Self {
-        Self { operation: None, service: Some(service), access_key: None, body_contains: None, when, action }
+        Self {
+            operation: None,
+            service: Some(service),
+            access_key: None,
+            shard: None,
+            body_contains: None,
+            when,
+            action,
+        }
     }
 
-    fn matches(&self, service: &str, operation: &str, access_key: &str, body: &[u8]) -> bool {
-        self.operation.as_deref().is_none_or(|wanted| wanted == operation)
-            && self.service.is_none_or(|wanted| wanted == service)
-            && self.access_key.as_deref().is_none_or(|wanted| wanted == access_key)
-            && self.body_contains.as_deref().is_none_or(|text| contains(body, text.as_bytes()))
+    fn matches(&self, asked: &Asked<'_>) -> bool {
+        self.operation.as_deref().is_none_or(|wanted| wanted == asked.operation)
+            && self.service.is_none_or(|wanted| wanted == asked.service)
+            && self.access_key.as_deref().is_none_or(|wanted| wanted == asked.access_key)
+            && self.shard.as_deref().is_none_or(|wanted| (asked.shard)().as_deref() == Some(wanted))
+            && self.body_contains.as_deref().is_none_or(|text| contains(asked.body, text.as_bytes()))
     }
+}
+
+/// A call as rules see it.
+pub(crate) struct Asked<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) access_key: &'a str,
+    pub(crate) body: &'a [u8],
+    /// Finds the shard; asked only when a rule wants to know.
+    pub(crate) shard: &'a dyn Fn() -> Option<String>,
 }
 
 fn contains(body: &[u8], text: &[u8]) -> bool {
@@ -200,19 +254,11 @@ impl Faults {
     }
 
     /// The fault for one call.
-    pub(crate) fn decide(
-        &self,
-        service: &str,
-        operation: &str,
-        access_key: &str,
-        body: &[u8],
-    ) -> Option<Action> {
+    pub(crate) fn decide(&self, asked: &Asked<'_>) -> Option<Action> {
         let mut state = lock(&self.state);
         let State { rules, random, .. } = &mut *state;
         let mut decided = None;
-        for active in
-            rules.iter_mut().filter(|active| active.rule.matches(service, operation, access_key, body))
-        {
+        for active in rules.iter_mut().filter(|active| active.rule.matches(asked)) {
             active.seen += 1;
             let hit = match active.rule.when {
                 When::Always => true,
@@ -233,6 +279,10 @@ impl Faults {
 mod tests {
     use super::*;
 
+    fn asked<'a>(service: &'a str, operation: &'a str, access_key: &'a str) -> Asked<'a> {
+        Asked { service, operation, access_key, body: b"{}", shard: &|| Some("shard-1".to_owned()) }
+    }
+
     #[test]
     fn rules_hit_the_calls_they_name_and_count_them() {
         let faults = Faults::default();
@@ -242,7 +292,7 @@ mod tests {
             ..Rule::service("dynamodb", When::First(2), Action::NeverAnswer)
         });
         let names = |service, operation, key| {
-            faults.decide(service, operation, key, b"{}").map(|action| action.name())
+            faults.decide(&asked(service, operation, key)).map(|action| action.name())
         };
         assert_eq!(names("kinesis", "GetRecords", "NODE1"), None);
         assert_eq!(names("kinesis", "PutRecord", "NODE1"), None);
@@ -255,6 +305,12 @@ mod tests {
         assert_eq!((faults.hits(third), faults.hits(first)), (1, 2));
         faults.clear();
         assert_eq!(names("dynamodb", "GetItem", "NODE2"), None);
+        for (shard, hit) in [("shard-1", Some("fault:reset")), ("shard-2", None)] {
+            faults.clear();
+            let rule = Rule::on("GetRecords", When::Always, Action::Reset);
+            faults.add(Rule { shard: Some(shard.into()), ..rule });
+            assert_eq!(names("kinesis", "GetRecords", "NODE1"), hit);
+        }
     }
 
     #[test]
@@ -263,7 +319,7 @@ mod tests {
             let faults = Faults::default();
             faults.seed(seed);
             faults.add(Rule::on("GetRecords", When::Probability(0.3), Action::Cut));
-            (0..64).map(|_| faults.decide("kinesis", "GetRecords", "", b"").is_some()).collect::<Vec<_>>()
+            (0..64).map(|_| faults.decide(&asked("kinesis", "GetRecords", "")).is_some()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));

@@ -8,10 +8,10 @@ use hyper::body::Incoming;
 
 use super::cbor;
 use super::error::AwsError;
-use super::faults::{Action, Faults};
+use super::faults::{Action, Asked, Faults};
 use super::journal::{Call, Journal};
 use super::keys::{AccessKey, Keyring};
-use super::respond::{Body, Protocol, answer, events, half, render};
+use super::respond::{Body, Protocol, answer, events, render, spoilt};
 use super::signature::Verifier;
 use crate::clock::Clock;
 use crate::dynamodb::{self, DynamoDb};
@@ -83,7 +83,13 @@ impl Front {
                 &AwsError::new("SerializationException", "The CBOR request could not be read."),
             );
         }
-        let fault = self.faults.decide(protocol.service(), &operation, &call.access_key, &body);
+        let fault = self.faults.decide(&Asked {
+            service: protocol.service(),
+            operation: &operation,
+            access_key: &call.access_key,
+            body: &body,
+            shard: &|| self.kinesis.shard_of(&body),
+        });
         if let Some(fault) = &fault {
             call.outcome = fault.name().into();
             match fault {
@@ -114,8 +120,8 @@ impl Front {
                 call.status = status;
                 self.journal.record(call);
                 match fault {
-                    Some(Action::CutInBody) => half(connection, protocol, status, &body),
-                    _ => answer(protocol, status, body),
+                    Some(fault) => spoilt(connection, protocol, status, body, &fault),
+                    None => answer(protocol, status, body),
                 }
             }
             (Outcome::Events(frames), fault) => {
@@ -143,6 +149,7 @@ impl Front {
             at_ms: self.clock.now_ms(),
             access_key: key.unwrap_or_default().to_owned(),
             resource,
+            http2: parts.version == http::Version::HTTP_2,
             status: 0,
             outcome: String::new(),
         }

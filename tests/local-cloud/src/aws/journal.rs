@@ -21,6 +21,8 @@ pub struct Call {
     pub access_key: String,
     /// Resource the call was about, as an ARN.
     pub resource: String,
+    /// Whether it came over HTTP/2.
+    pub http2: bool,
     /// HTTP status sent; 0 when none was.
     pub status: u16,
     /// Exception name, or the name of an injected fault; empty for success.

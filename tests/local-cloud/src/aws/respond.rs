@@ -1,6 +1,6 @@
 //! HTTP answers of the two services.
 
-use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +12,14 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 
 use super::error::AwsError;
-use super::faults::EventTrouble;
+use super::faults::{Action, EventTrouble};
 use crate::kinesis::{EVENT_STREAM, Format};
 use crate::net::Connection;
 
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Pieces of a body; an error resets the stream.
+type Pieces = BoxStream<'static, io::Result<Bytes>>;
 
 /// Which service answers, and in which form.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +83,7 @@ pub(crate) fn render(protocol: Protocol, error: &AwsError) -> Bytes {
 /// A whole answer.
 pub(crate) fn answer(protocol: Protocol, status: u16, body: Bytes) -> Response<Body> {
     let sum = crc32fast::hash(&body);
-    let mut response = Response::new(Full::new(body).boxed_unsync());
+    let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
@@ -93,12 +96,32 @@ pub(crate) fn answer(protocol: Protocol, status: u16, body: Bytes) -> Response<B
     response
 }
 
-/// The first half of an answer whose length is announced in full; then the connection is cut.
-pub(crate) fn half(connection: &Connection, protocol: Protocol, status: u16, body: &Bytes) -> Response<Body> {
+/// A whole answer, unless the fault spoils its body. Its length is announced in full.
+pub(crate) fn spoilt(
+    connection: &Connection,
+    protocol: Protocol,
+    status: u16,
+    body: Bytes,
+    fault: &Action,
+) -> Response<Body> {
+    let first = || stream::iter([Ok(body.slice(..body.len() / 2))]);
+    let pieces: Pieces = match fault {
+        Action::CutInBody => first().chain(cut(connection)).boxed(),
+        Action::StallInBody => first().chain(stream::pending()).boxed(),
+        Action::Reset => first().chain(reset()).boxed(),
+        Action::Drip { bytes, every } => drip(body.clone(), *bytes, *every),
+        Action::GoAway => {
+            connection.go_away();
+            return answer(protocol, status, body);
+        }
+        _ => return answer(protocol, status, body),
+    };
     let mut response = answer(protocol, status, Bytes::new());
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let first = stream::iter([body.slice(..body.len() / 2)]);
-    *response.body_mut() = streamed(first.chain(cut(connection)).boxed());
+    if protocol == Protocol::DynamoDb {
+        response.headers_mut().insert("x-amz-crc32", HeaderValue::from(crc32fast::hash(&body)));
+    }
+    *response.body_mut() = streamed(pieces);
     response
 }
 
@@ -112,7 +135,7 @@ pub(crate) fn events(
     let mut response = answer(protocol, 200, Bytes::new());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     *response.body_mut() = streamed(match trouble {
-        None => frames,
+        None => frames.map(Ok).boxed(),
         Some((after, trouble)) => spoil(connection, protocol, frames, after, trouble),
     });
     response
@@ -125,58 +148,117 @@ fn spoil(
     frames: BoxStream<'static, Bytes>,
     after: usize,
     trouble: EventTrouble,
-) -> BoxStream<'static, Bytes> {
+) -> Pieces {
     let whole = after + 1;
+    let at = move |frame: usize| frame == whole;
     match trouble {
         EventTrouble::Exception(error) => {
             let payload = protocol.encode(&serde_json::json!({ "message": error.message }));
             let frame = crate::kinesis::exception_frame(protocol.content_type(), &error.code, &payload);
-            frames.take(whole).chain(stream::iter([frame])).boxed()
+            frames.take(whole).chain(stream::iter([frame])).map(Ok).boxed()
         }
-        EventTrouble::Silence => frames.take(whole).chain(stream::pending()).boxed(),
-        EventTrouble::End => frames.take(whole).boxed(),
-        EventTrouble::Cut => frames.take(whole).chain(cut(connection)).boxed(),
+        EventTrouble::Silence => frames.take(whole).chain(stream::pending()).map(Ok).boxed(),
+        EventTrouble::End => frames.take(whole).map(Ok).boxed(),
+        EventTrouble::Cut => frames.take(whole).map(Ok).chain(cut(connection)).boxed(),
+        EventTrouble::Reset => frames.take(whole).map(Ok).chain(reset()).boxed(),
+        EventTrouble::GoAway => {
+            let connection = connection.clone();
+            let told = move |(n, frame): (usize, Bytes)| {
+                if at(n + 1) {
+                    connection.go_away();
+                }
+                Ok(frame)
+            };
+            frames.enumerate().map(told).boxed()
+        }
+        EventTrouble::Reorder => reordered(frames, whole),
+        EventTrouble::Drip { bytes, every } => frames
+            .enumerate()
+            .flat_map(move |(n, frame)| match n >= whole {
+                true => drip(frame, bytes, every),
+                false => stream::iter([Ok(frame)]).boxed(),
+            })
+            .boxed(),
         EventTrouble::Duplicate => {
-            let twice = move |(at, frame): (usize, Bytes)| {
-                let times = if at == whole { 2 } else { 1 };
-                stream::iter(std::iter::repeat_n(frame, times))
+            let twice = move |(n, frame): (usize, Bytes)| {
+                let times = if at(n) { 2 } else { 1 };
+                stream::iter(std::iter::repeat_n(frame, times).map(Ok))
             };
             frames.enumerate().flat_map(twice).boxed()
         }
         EventTrouble::BadChecksum => {
-            let spoilt = move |(at, frame): (usize, Bytes)| {
-                if at != whole {
-                    return frame;
+            let spoilt = move |(n, frame): (usize, Bytes)| {
+                if !at(n) {
+                    return Ok(frame);
                 }
                 let mut frame = frame.to_vec();
                 if let Some(last) = frame.last_mut() {
                     *last ^= 0xff;
                 }
-                Bytes::from(frame)
+                Ok(Bytes::from(frame))
             };
             frames.enumerate().map(spoilt).boxed()
         }
         EventTrouble::Truncated => {
             let connection = connection.clone();
-            let half = move |(at, frame): (usize, Bytes)| {
-                if at == whole { frame.slice(..frame.len() / 2) } else { frame }
+            let half = move |(n, frame): (usize, Bytes)| {
+                Ok(if at(n) { frame.slice(..frame.len() / 2) } else { frame })
             };
             frames.enumerate().map(half).take(whole + 1).chain(cut(&connection)).boxed()
         }
     }
 }
 
-/// Cuts the connection when polled, after what was sent before had a moment to reach the socket.
-fn cut(connection: &Connection) -> BoxStream<'static, Bytes> {
+/// Frame `at` comes after the one that follows it.
+fn reordered(frames: BoxStream<'static, Bytes>, at: usize) -> Pieces {
+    let swap = move |held: &mut Option<Bytes>, (n, frame): (usize, Bytes)| {
+        let pieces = if n == at {
+            *held = Some(frame);
+            Vec::new()
+        } else {
+            std::iter::once(frame).chain(held.take()).map(Ok).collect()
+        };
+        std::future::ready(Some(stream::iter(pieces)))
+    };
+    frames.enumerate().scan(None, swap).flatten().boxed()
+}
+
+/// A few bytes at a time.
+fn drip(body: Bytes, bytes: usize, every: Duration) -> Pieces {
+    stream::unfold(body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(every).await;
+        let piece = rest.split_to(bytes.clamp(1, rest.len()));
+        Some((Ok(piece), rest))
+    })
+    .boxed()
+}
+
+/// What was sent before a trouble must have had a moment to reach the socket.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Cuts the connection when polled.
+fn cut(connection: &Connection) -> Pieces {
     let connection = connection.clone();
     stream::once(async move {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(MOMENT).await;
         connection.cut();
         std::future::pending().await
     })
     .boxed()
 }
 
-fn streamed(chunks: BoxStream<'static, Bytes>) -> Body {
-    StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
+/// Resets the stream of the body when polled.
+fn reset() -> Pieces {
+    stream::once(async {
+        tokio::time::sleep(MOMENT).await;
+        Err(io::ErrorKind::ConnectionReset.into())
+    })
+    .boxed()
+}
+
+fn streamed(pieces: Pieces) -> Body {
+    StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync()
 }

@@ -3,6 +3,7 @@
 mod tables;
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use dynoxide::{Database, DynoxideError};
@@ -57,7 +58,31 @@ impl DynamoDb {
     /// # Errors
     /// When the engine cannot open its in-memory database.
     pub fn new(account: &str, region: &str, clock: Clock, transition: Duration) -> Result<Self, AwsError> {
-        let database = Database::memory().map_err(|error| internal(&error.to_string()))?;
+        Self::with(Database::memory(), account, region, clock, transition)
+    }
+
+    /// As [`DynamoDb::new`], with tables in a file that outlives the process.
+    ///
+    /// # Errors
+    /// When the engine cannot open the file.
+    pub fn open(
+        file: &Path,
+        account: &str,
+        region: &str,
+        clock: Clock,
+        transition: Duration,
+    ) -> Result<Self, AwsError> {
+        Self::with(Database::new(&file.to_string_lossy()), account, region, clock, transition)
+    }
+
+    fn with(
+        database: Result<Database, DynoxideError>,
+        account: &str,
+        region: &str,
+        clock: Clock,
+        transition: Duration,
+    ) -> Result<Self, AwsError> {
+        let database = database.map_err(|error| internal(&error.to_string()))?;
         Ok(Self {
             database,
             tables: Tables::new(clock, transition),

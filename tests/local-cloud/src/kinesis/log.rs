@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::disk::Records;
 use super::generator::Generated;
 use super::number::{DIGITS, Number};
 
@@ -77,6 +78,8 @@ pub(crate) struct Log {
     pub(crate) closed: Option<Closed>,
     /// Computes the records instead of keeping them; such a shard is not written to.
     pub(crate) generated: Option<Generated>,
+    /// Keeps the records over a restart.
+    pub(crate) records: Option<Records>,
 }
 
 /// One page of a shard, taken under the shard's lock and encoded outside it.

@@ -5,6 +5,7 @@ mod answer;
 mod consumers;
 mod describe;
 mod direct;
+mod disk;
 mod events;
 mod generator;
 mod iterator;
@@ -23,6 +24,8 @@ mod streams;
 mod subscription;
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -38,6 +41,7 @@ pub use limits::Limits;
 pub use router::Format;
 pub(crate) use router::{OPERATIONS, Reply};
 
+use disk::Disk;
 use request::StreamRef;
 use stream::{Creations, Stream};
 
@@ -84,20 +88,45 @@ struct Inner {
     clock: Clock,
     streams: RwLock<BTreeMap<String, Arc<Stream>>>,
     created: Creations,
+    /// Keeps the streams over a restart.
+    disk: Option<Disk>,
 }
 
 impl Kinesis {
     /// A service without streams.
     #[must_use]
     pub fn new(options: KinesisOptions, clock: Clock) -> Self {
+        Self::with(options, clock, Creations::default(), Vec::new(), None)
+    }
+
+    /// A service that keeps its streams and their records in `folder`, with those that are there.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn open(options: KinesisOptions, clock: Clock, folder: &Path) -> io::Result<Self> {
+        let disk = Disk::open(folder)?;
+        let created = Creations::default();
+        let streams = disk.load(&created, clock.now_ms(), options.max_shard_bytes)?;
+        Ok(Self::with(options, clock, created, streams, Some(disk)))
+    }
+
+    fn with(
+        options: KinesisOptions,
+        clock: Clock,
+        created: Creations,
+        streams: Vec<Stream>,
+        disk: Option<Disk>,
+    ) -> Self {
         let limits = RwLock::new(options.limits);
+        let streams = streams.into_iter().map(|stream| (stream.name.clone(), Arc::new(stream)));
         Self {
             inner: Arc::new(Inner {
                 options,
                 limits,
                 clock,
-                streams: RwLock::default(),
-                created: Creations::default(),
+                streams: RwLock::new(streams.collect()),
+                created,
+                disk,
             }),
         }
     }

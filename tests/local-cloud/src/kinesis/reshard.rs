@@ -100,6 +100,8 @@ impl Kinesis {
         }
         let changed = change(&mut state, now_ms)?;
         state.route();
+        // Children take records as soon as the lock is free.
+        stream.save(&state)?;
         if transition_ms > 0 {
             state.status = Status::Updating;
             state.settles_ms = now_ms + transition_ms;

@@ -133,6 +133,21 @@ impl Kinesis {
         }
     }
 
+    /// The shard that an operation works on.
+    pub(crate) fn shard_of(&self, body: &[u8]) -> Option<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Named {
+            shard_id: Option<String>,
+            shard_iterator: Option<String>,
+        }
+        let named = parse::<Named>(body).ok()?;
+        named.shard_id.or_else(|| {
+            let iterator = super::iterator::Iterator::decode(named.shard_iterator.as_deref()?)?;
+            Some(super::shard::shard_id(iterator.shard))
+        })
+    }
+
     /// The ARN that an operation works on, for the access check.
     pub(crate) fn resource(&self, body: &[u8]) -> String {
         #[derive(Deserialize)]

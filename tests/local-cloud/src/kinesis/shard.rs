@@ -92,6 +92,9 @@ impl Shard {
             // Index 0 belongs to the shard's own starting number.
             let number = Number::new(self.created_ms, log.end() + 1, arrival_ms, self.index);
             let entry = Arc::new(Entry::new(number, arrival_ms, key, data));
+            if let Some(records) = &mut log.records {
+                records.write(&entry);
+            }
             log.push(Arc::clone(&entry));
             log.trim(keep.since_ms, keep.bytes);
             entry

@@ -7,9 +7,10 @@ use std::sync::{Arc, RwLock};
 use md5::{Digest as _, Md5};
 
 use super::consumers::Consumer;
+use super::disk::Disk;
 use super::shard::{Shard, shard_id};
 use crate::aws::AwsError;
-use crate::sync::{read, write};
+use crate::sync::{lock, read, write};
 
 /// State of a stream as `StreamStatus` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +72,12 @@ pub(crate) struct State {
     pub(crate) retention_hours: u32,
     pub(crate) max_record_kib: usize,
     pub(crate) consumers: BTreeMap<String, Arc<Consumer>>,
+    /// Keeps the stream over a restart.
+    disk: Option<Disk>,
 }
 
 impl State {
-    pub(crate) fn new(status: Status, settles_ms: i64, created: Creations) -> Self {
+    pub(crate) fn new(status: Status, settles_ms: i64, created: Creations, disk: Option<Disk>) -> Self {
         Self {
             status,
             settles_ms,
@@ -85,6 +88,7 @@ impl State {
             retention_hours: 24,
             max_record_kib: 1024,
             consumers: BTreeMap::new(),
+            disk,
         }
     }
 
@@ -93,6 +97,7 @@ impl State {
         let mut shard = Shard::new(self.next_index, start, end, self.created.next(now_ms));
         shard.parent = parents.first().copied();
         shard.adjacent_parent = parents.get(1).copied();
+        lock(&shard.log).records = self.disk.as_ref().map(|disk| disk.records(shard.created_ms));
         self.next_index += 1;
         let shard = Arc::new(shard);
         self.shards.insert(shard.index, Arc::clone(&shard));
@@ -131,6 +136,20 @@ pub(crate) fn even_ranges(shards: u32) -> Vec<(u128, u128)> {
 }
 
 impl Stream {
+    /// Keeps what `state` says over a restart; to be called under its lock.
+    pub(crate) fn save(&self, state: &State) -> Result<(), AwsError> {
+        let saved = state.disk.as_ref().map_or(Ok(()), |disk| disk.save(self, state));
+        saved.map_err(|error| AwsError::new("InternalFailure", error.to_string()).with_status(500))
+    }
+
+    /// Removes what was kept.
+    pub(crate) fn forget(&self) {
+        let state = read(&self.state);
+        if let Some(disk) = &state.disk {
+            disk.forget(self, &state);
+        }
+    }
+
     /// The open shard that owns a hash.
     pub(crate) fn shard_for(&self, hash: u128) -> Result<Arc<Shard>, AwsError> {
         let state = read(&self.state);

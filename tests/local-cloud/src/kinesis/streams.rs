@@ -77,7 +77,10 @@ impl Kinesis {
         check_range(shards, "shardCount", 1, 10_000)?;
         self.make(&request.stream_name, u32::try_from(shards).unwrap_or(1), on_demand, self.transition_ms())?;
         if let Some(kib) = request.max_record_kib {
-            write(&self.stream_named(&request.stream_name)?.state).max_record_kib = kib;
+            let stream = self.stream_named(&request.stream_name)?;
+            let mut state = write(&stream.state);
+            state.max_record_kib = kib;
+            stream.save(&state)?;
         }
         Ok(Value::Null)
     }
@@ -96,7 +99,8 @@ impl Kinesis {
         }
         let now_ms = self.now_ms();
         let status = if transition_ms > 0 { Status::Creating } else { Status::Active };
-        let mut state = State::new(status, now_ms + transition_ms, self.inner.created.clone());
+        let mut state =
+            State::new(status, now_ms + transition_ms, self.inner.created.clone(), self.inner.disk.clone());
         let created_ms = self.inner.created.next(now_ms);
         for (start, end) in even_ranges(shards) {
             state.add(now_ms, start, end, &[]);
@@ -114,6 +118,7 @@ impl Kinesis {
         if streams.contains_key(name) {
             return Err(AwsError::in_use(format!("Stream {name} under account {account} already exists.")));
         }
+        stream.save(&read(&stream.state))?;
         streams.insert(name.to_owned(), Arc::new(stream));
         Ok(())
     }
@@ -131,6 +136,7 @@ impl Kinesis {
             state.status = Status::Deleting;
             state.settles_ms = self.now_ms() + self.transition_ms();
         }
+        stream.forget();
         // With no transition the stream is gone at once.
         let _ = self.stream_named(&stream.name);
         Ok(Value::Null)
@@ -171,13 +177,16 @@ impl Kinesis {
             )));
         }
         state.retention_hours = hours;
+        stream.save(&state)?;
         Ok(Value::Null)
     }
 
     pub(super) fn set_max_record_size(&self, request: &MaxRecordSize) -> Result<Value, AwsError> {
         check_range(request.kib, "maxRecordSizeInKiB", 1024, 10_240)?;
         let stream = self.stream(&request.stream)?;
-        write(&stream.state).max_record_kib = usize::try_from(request.kib).unwrap_or(1024);
+        let mut state = write(&stream.state);
+        state.max_record_kib = usize::try_from(request.kib).unwrap_or(1024);
+        stream.save(&state)?;
         Ok(Value::Null)
     }
 }

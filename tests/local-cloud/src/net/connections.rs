@@ -37,6 +37,8 @@ impl CutPlan {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     token: CancellationToken,
+    silent: CancellationToken,
+    leaving: CancellationToken,
     ended: CancellationToken,
     left: Arc<AtomicU64>,
 }
@@ -45,6 +47,20 @@ impl Connection {
     /// Cuts the connection: the socket is reset, whatever is on the way.
     pub(crate) fn cut(&self) {
         self.token.cancel();
+    }
+
+    /// Lets the peer know that no further request is taken; those under way are finished.
+    pub(crate) fn go_away(&self) {
+        self.leaving.cancel();
+    }
+
+    pub(crate) async fn leaving(&self) {
+        self.leaving.cancelled().await;
+    }
+
+    /// Waits until the connection is neither read nor written any more.
+    pub(crate) async fn silenced(&self) {
+        self.silent.cancelled().await;
     }
 
     /// Waits until the connection is over, for whatever reason.
@@ -86,6 +102,7 @@ struct State {
     open: HashMap<u64, Connection>,
     next: u64,
     accepted: u64,
+    silent: bool,
     plan: Option<(CutPlan, StdRng)>,
 }
 
@@ -96,9 +113,14 @@ impl Connections {
         let left = state.plan.as_mut().and_then(|(plan, random)| plan.draw(random)).unwrap_or(u64::MAX);
         let connection = Connection {
             token: CancellationToken::new(),
+            silent: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             ended: CancellationToken::new(),
             left: Arc::new(AtomicU64::new(left)),
         };
+        if state.silent {
+            connection.silent.cancel();
+        }
         let id = state.next;
         state.next += 1;
         state.accepted += 1;
@@ -117,6 +139,23 @@ impl Connections {
         let open: Vec<_> = lock(&self.state).open.values().cloned().collect();
         open.iter().for_each(Connection::cut);
         open.len()
+    }
+
+    /// Asks the peers of all open connections to leave and says how many there were.
+    pub(crate) fn go_away(&self) -> usize {
+        let open: Vec<_> = lock(&self.state).open.values().cloned().collect();
+        open.iter().for_each(Connection::go_away);
+        open.len()
+    }
+
+    /// While silent, connections are accepted and neither read nor written. Those that were open fall silent too and
+    /// stay so.
+    pub(crate) fn silence(&self, silent: bool) {
+        let mut state = lock(&self.state);
+        state.silent = silent;
+        if silent {
+            state.open.values().for_each(|connection| connection.silent.cancel());
+        }
     }
 
     /// From now on connections die by this plan; `None` ends it, for connections already open too.

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,7 @@ pub(crate) async fn bind(port: u16) -> io::Result<TcpListener> {
 pub(crate) struct Port {
     pub(crate) address: SocketAddr,
     pub(crate) connections: Connections,
+    refusing: watch::Sender<bool>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -54,14 +56,25 @@ impl Port {
         let port = Self {
             address,
             connections: Connections::default(),
+            refusing: watch::Sender::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
         let (connections, stop, tasks) = (port.connections.clone(), port.stop.clone(), port.tasks.clone());
+        let mut refusing = port.refusing.subscribe();
+        let mut listener = listener;
         port.tasks.spawn(async move {
             loop {
                 let accepted = tokio::select! {
                     () = stop.cancelled() => return,
+                    () = told(&mut refusing, true) => {
+                        drop(listener);
+                        listener = tokio::select! {
+                            () = stop.cancelled() => return,
+                            listener = reopened(&mut refusing, address) => listener,
+                        };
+                        continue;
+                    }
                     accepted = listener.accept() => accepted,
                 };
                 let Ok((socket, _)) = accepted else {
@@ -73,16 +86,24 @@ impl Port {
                     (connections.clone(), stop.clone(), tls.clone(), handler.clone());
                 tasks.spawn(async move {
                     let (id, connection) = connections.open();
+                    let conversation = converse(socket, tls, connection.clone(), handler);
+                    // It is kept while silent: dropping it would close the socket.
+                    let mut conversation = std::pin::pin!(conversation);
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = connection.cut_happened() => {}
-                        () = converse(socket, tls, connection.clone(), handler) => {}
+                        () = until_silent(conversation.as_mut(), &connection) => {}
                     }
                     connections.closed(id);
                 });
             }
         });
         Ok(port)
+    }
+
+    /// Closes the listening socket, so that connections are refused, and opens it again.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.refusing.send_replace(refuse);
     }
 
     /// Runs a task for as long as the port is served.
@@ -101,6 +122,34 @@ impl Port {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Waits until connections are to be refused, or no longer.
+async fn told(refusing: &mut watch::Receiver<bool>, refuse: bool) {
+    if refusing.wait_for(|now| *now == refuse).await.is_err() {
+        // The port's value is gone; its tasks go on as they are.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until connections are to be accepted again, and listens.
+async fn reopened(refusing: &mut watch::Receiver<bool>, address: SocketAddr) -> TcpListener {
+    loop {
+        told(refusing, false).await;
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// Converses until the connection falls silent.
+async fn until_silent(conversation: Pin<&mut impl Future<Output = ()>>, connection: &Connection) {
+    tokio::select! {
+        biased;
+        () = connection.silenced() => std::future::pending().await,
+        () = conversation => {}
     }
 }
 
@@ -132,6 +181,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let handler = Arc::new(handler);
+    let leaving = connection.clone();
     let service = service_fn(move |request| {
         let answer = handler(connection.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
@@ -140,7 +190,15 @@ where
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1_000);
     // An error here is the peer's or the fault plan's doing: the connection is over either way.
-    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let left = tokio::select! {
+        _ = served.as_mut() => false,
+        () = leaving.leaving() => true,
+    };
+    if left {
+        served.as_mut().graceful_shutdown();
+        let _ = served.await;
+    }
 }
 
 /// A socket that counts its bytes against the connection's fault plan.

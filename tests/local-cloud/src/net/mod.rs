@@ -7,4 +7,4 @@ mod tls;
 pub(crate) use connections::Connection;
 pub use connections::CutPlan;
 pub(crate) use listener::{Port, bind};
-pub(crate) use tls::{TlsError, acceptor, user_key};
+pub(crate) use tls::{TlsError, acceptor, http1_only, user_key};

@@ -1,4 +1,4 @@
-//! TLS with an authority of its own, made anew at each start.
+//! TLS with an authority of its own, made anew at each start unless it is kept.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,7 +10,8 @@ use rcgen::{
     KeyUsagePurpose, PKCS_RSA_SHA256,
 };
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 /// Why certificates or keys could not be made.
@@ -20,13 +21,32 @@ pub(crate) enum TlsError {
     Certificate(#[from] rcgen::Error),
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("kept certificate: {0}")]
+    Pem(#[from] rustls::pki_types::pem::Error),
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
 }
 
-/// Makes an authority and a certificate for `localhost` and `127.0.0.1`, writes the authority's certificate to
-/// `ca_file` and gives what a port needs to speak TLS.
-pub(crate) fn acceptor(ca_file: &Path) -> Result<TlsAcceptor, TlsError> {
+/// Certificates and key of the port, beside the authority's file.
+const SERVER_FILE: &str = "server.pem";
+
+/// What a port needs to speak TLS as `localhost` and `127.0.0.1`. The authority's certificate is written to `ca_file`.
+/// When it is `kept`, that of an earlier start is used again, so that who trusts it need not be told.
+pub(crate) fn acceptor(ca_file: &Path, kept: bool) -> Result<TlsAcceptor, TlsError> {
+    let server_file = ca_file.with_file_name(SERVER_FILE);
+    if !(kept && ca_file.exists() && server_file.exists()) {
+        let pem = make(ca_file)?;
+        if !kept {
+            return serve(pem.as_bytes());
+        }
+        write_file(&server_file, pem.as_bytes(), true)?;
+    }
+    let pem = fs::read(&server_file).map_err(|error| TlsError::File(server_file, error))?;
+    serve(&pem)
+}
+
+/// Makes an authority and a certificate, and gives the chain and the private key in PEM form.
+fn make(ca_file: &Path) -> Result<String, TlsError> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.distinguished_name.push(DnType::CommonName, "Local cloud authority");
@@ -43,10 +63,13 @@ pub(crate) fn acceptor(ca_file: &Path) -> Result<TlsAcceptor, TlsError> {
     server.use_authority_key_identifier_extension = true;
     let certificate = server.signed_by(&key, &issuer)?;
     write_file(ca_file, ca_certificate.pem().as_bytes(), false)?;
+    Ok(certificate.pem() + &ca_certificate.pem() + &key.serialize_pem())
+}
 
+fn serve(pem: &[u8]) -> Result<TlsAcceptor, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain = vec![certificate.der().clone(), ca_certificate.der().clone()];
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?;
+    let private = PrivateKeyDer::from_pem_slice(pem)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -55,9 +78,20 @@ pub(crate) fn acceptor(ca_file: &Path) -> Result<TlsAcceptor, TlsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// The same for HTTP/1.1 only.
+pub(crate) fn http1_only(acceptor: &TlsAcceptor) -> TlsAcceptor {
+    let mut config = ServerConfig::clone(acceptor.config());
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
 /// Makes an RSA key pair of 2,048 bits, writes the private half to `file` (PKCS#8, PEM, readable by the owner
-/// only) and gives the public half (SubjectPublicKeyInfo, PEM).
-pub(crate) fn user_key(file: &Path) -> Result<String, TlsError> {
+/// only) and gives the public half (SubjectPublicKeyInfo, PEM). When it is `kept`, that of an earlier start is used.
+pub(crate) fn user_key(file: &Path, kept: bool) -> Result<String, TlsError> {
+    if kept && file.exists() {
+        let pem = fs::read_to_string(file).map_err(|error| TlsError::File(file.to_owned(), error))?;
+        return Ok(KeyPair::from_pem(&pem)?.public_key_pem());
+    }
     let pair = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
     write_file(file, pair.serialize_pem().as_bytes(), true)?;
     Ok(pair.public_key_pem())
