@@ -21,6 +21,7 @@ mod dynamo;
 mod emit;
 mod error;
 mod exchange;
+mod explain;
 #[cfg(test)]
 mod fake;
 mod fanout;
