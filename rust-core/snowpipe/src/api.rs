@@ -185,6 +185,11 @@ impl Api {
         self.call(path, query, |client, url| rows_request(client.post(url), append)).await
     }
 
+    /// Runs a statement that needs no warehouse.
+    pub(crate) async fn statement(&self, statement: &str) -> Result<String, Fault> {
+        self.login()?.statement(statement).await
+    }
+
     /// Logs in when that is needed.
     pub(crate) async fn ready(&self) -> Result<(), Fault> {
         let ready = self.ready.as_ref().map_err(Clone::clone)?;

@@ -94,12 +94,17 @@ pub(crate) fn channel(group: &str) -> String {
 }
 
 /// The name as Snowflake stores it: quotes of the SQL form removed, doubled quotes inside made single.
-fn stored(text: &str) -> String {
+pub(crate) fn stored(text: &str) -> String {
     let text = text.trim();
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) if text.len() >= 2 => inner.replace("\"\"", "\""),
         _ => text.to_owned(),
     }
+}
+
+/// The name as an identifier in a statement.
+pub(crate) fn sql_name(text: &str) -> String {
+    quoted(&stored(text))
 }
 
 /// Plain upper-case identifiers go as they are, everything else quoted.

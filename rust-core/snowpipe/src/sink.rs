@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use record::ShardedNumber;
@@ -20,15 +20,20 @@ use crate::error::{ConfigError, SinkError};
 use crate::machine::{Event, Id, Machine, Rules, Span};
 use crate::messages::Message;
 use crate::names::{self, PipePath};
+use crate::notice;
 use crate::poller::Poller;
 use crate::progress::{Progress, State};
-use crate::request::UploadRequest;
+use crate::request::{Destination, UploadRequest};
 use crate::verify::{Finding, verify};
 
 /// Documented limit is 10 requests a second and channel.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Documented limit of a channel, uncompressed bytes a second.
 const BYTE_RATE: u64 = 20_000_000;
+/// `SHARDFLOW_CHANNEL_PACE=off` in the environment: appends leave as fast as they are answered. For measurements against
+/// a service without limits; Snowflake would throttle.
+static UNPACED: LazyLock<bool> =
+    LazyLock::new(|| std::env::var("SHARDFLOW_CHANNEL_PACE").is_ok_and(|value| value == "off"));
 /// Appends at a time to one elastic channel.
 const LANES: u64 = 4;
 /// Ended uploads that are remembered.
@@ -64,6 +69,7 @@ impl std::fmt::Debug for Known {
 
 /// Where an upload goes.
 struct Place {
+    destination: Destination,
     pipe: PipePath,
     name: String,
     label: String,
@@ -153,9 +159,16 @@ impl Sink {
         match self.core.config.channel_type {
             ChannelType::Standard => {
                 let name = names::channel(&upload.channel_group);
-                Place { pipe, label: format!("channel {name} of {label}"), name, elastic: None }
+                Place {
+                    destination: destination.clone(),
+                    pipe,
+                    label: format!("channel {name} of {label}"),
+                    name,
+                    elastic: None,
+                }
             }
             ChannelType::Elastic => Place {
+                destination: destination.clone(),
                 pipe,
                 label: format!("elastic channel of {label}"),
                 name: format!("ELASTIC-{}", id % LANES),
@@ -174,8 +187,8 @@ impl Sink {
             tracking_timeout: config.tracking_timeout,
             gap_strategy: config.gap_strategy,
             gap_timeout: config.gap_timeout,
-            request_interval: if elastic { Duration::ZERO } else { REQUEST_INTERVAL },
-            byte_rate: if elastic { u64::MAX } else { BYTE_RATE },
+            request_interval: if elastic || *UNPACED { Duration::ZERO } else { REQUEST_INTERVAL },
+            byte_rate: if elastic || *UNPACED { u64::MAX } else { BYTE_RATE },
         }
     }
 
@@ -186,6 +199,9 @@ impl Sink {
             return Ok(Arc::clone(known));
         }
         let rules = self.rules(&place);
+        if !lock(&self.pollers).contains_key(&place.pipe) {
+            self.core.spawn(notice::error_logging(Arc::clone(&self.core), place.destination));
+        }
         let Place { pipe, name, elastic, .. } = place;
         let config = &self.core.config;
         let (sender, receiver) = mpsc::unbounded_channel();

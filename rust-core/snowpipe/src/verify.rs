@@ -1,14 +1,19 @@
 //! Checks a configuration without side effects.
 
 use crate::api::Api;
+use crate::catalog::{self, Table};
 use crate::config::SinkConfig;
 use crate::machine::{Fault, FaultClass};
 use crate::names::{self, PipePath};
+use crate::request::{Destination, Object};
 
 /// Names of the steps, as the official processor calls the first two.
 const ACCOUNT: &str = "Account Configuration";
 const CONNECTION: &str = "Snowpipe Streaming Connection";
 const DESTINATION: &str = "Destination";
+const PRIVILEGES: &str = "Privileges";
+const ERROR_LOGGING: &str = "Error Logging";
+const EVOLUTION: &str = "Schema Evolution";
 /// A channel that is asked for and never opened.
 const NO_CHANNEL: &str = "SHARDFLOW-VERIFY";
 
@@ -58,9 +63,10 @@ pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
         Ok(login) => login,
         Err(fault) => {
             findings.push(finding(ACCOUNT, Verdict::Failed, fault.detail));
-            for step in [CONNECTION, DESTINATION] {
-                findings.push(finding(step, Verdict::Skipped, "the configuration cannot be used"));
-            }
+            findings.extend(skipped(
+                &[CONNECTION, DESTINATION, PRIVILEGES, ERROR_LOGGING, EVOLUTION],
+                "the configuration cannot be used",
+            ));
             return findings;
         }
     };
@@ -71,10 +77,12 @@ pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
             let host = session.base.host_str().unwrap_or_default().to_owned();
             findings.push(finding(CONNECTION, Verdict::Successful, format!("logged in, ingest host {host}")));
             findings.push(destination(&api, config).await);
+            findings.extend(table(&api, config).await);
         }
         Err(fault) => {
             findings.push(finding(CONNECTION, Verdict::Failed, fault.detail));
-            findings.push(finding(DESTINATION, Verdict::Skipped, "there is no connection"));
+            let rest = [DESTINATION, PRIVILEGES, ERROR_LOGGING, EVOLUTION];
+            findings.extend(skipped(&rest, "there is no connection"));
         }
     }
     findings
@@ -104,5 +112,88 @@ async fn destination(api: &Api, config: &SinkConfig) -> Finding {
             Err(_) => finding(DESTINATION, Verdict::Failed, format!("{label}: {detail}")),
         },
         Err(fault) => finding(DESTINATION, Verdict::Failed, format!("{label}: {}", fault.detail)),
+    }
+}
+
+fn skipped(steps: &[&str], reason: &str) -> Vec<Finding> {
+    steps.iter().map(|step| finding(step, Verdict::Skipped, reason)).collect()
+}
+
+/// What the catalog says about the table.
+async fn table(api: &Api, config: &SinkConfig) -> Vec<Finding> {
+    const STEPS: [&str; 3] = [PRIVILEGES, ERROR_LOGGING, EVOLUTION];
+    let destination = match &config.destination {
+        Some(destination) if matches!(destination.object, Object::Table(_)) => destination,
+        Some(_) => return skipped(&STEPS, "a pipe's table is known to the pipe only"),
+        None => return skipped(&STEPS, "database, schema and table are known only with a FlowFile"),
+    };
+    let table = match catalog::table(api, destination).await {
+        Ok(Some(table)) => table,
+        Ok(None) => return skipped(&STEPS, "the table is not shown to the role"),
+        Err(fault) => {
+            return skipped(&STEPS, &format!("the SQL API, which tells this, answered {}", fault.detail));
+        }
+    };
+    vec![privileges(api, config, destination, &table).await, error_logging(&table), evolution(&table)]
+}
+
+async fn privileges(api: &Api, config: &SinkConfig, destination: &Destination, table: &Table) -> Finding {
+    let named = match &config.authentication {
+        crate::Authentication::KeyPair(pair) => pair.role.clone(),
+        crate::Authentication::Managed(_) => None,
+    };
+    let role = match named {
+        Some(role) => Ok(Some(role)),
+        None => catalog::current_role(api).await,
+    };
+    let role = match role {
+        Ok(Some(role)) => role,
+        Ok(None) => return finding(PRIVILEGES, Verdict::Skipped, "the session has no role"),
+        Err(fault) => return finding(PRIVILEGES, Verdict::Skipped, fault.detail),
+    };
+    if table.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(&role)) {
+        return finding(PRIVILEGES, Verdict::Successful, format!("role {role} has OWNERSHIP of the table"));
+    }
+    match catalog::privileges(api, destination, &role).await {
+        Ok(held) if held.iter().any(|held| matches!(held.as_str(), "OWNERSHIP" | "INSERT" | "ALL")) => {
+            finding(
+                PRIVILEGES,
+                Verdict::Successful,
+                format!("role {role} has {} on the table", held.join(", ")),
+            )
+        }
+        Ok(held) => {
+            let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
+            let text = format!(
+                "role {role} has neither OWNERSHIP of the table nor INSERT on it (its direct grants: {held}); grants \
+                 must be direct, not by way of another role"
+            );
+            finding(PRIVILEGES, Verdict::Failed, text)
+        }
+        Err(fault) => finding(PRIVILEGES, Verdict::Skipped, fault.detail),
+    }
+}
+
+fn error_logging(table: &Table) -> Finding {
+    match table.error_logging {
+        Some(true) => {
+            finding(ERROR_LOGGING, Verdict::Successful, "rejected rows are kept in the error table")
+        }
+        Some(false) => finding(
+            ERROR_LOGGING,
+            Verdict::Successful,
+            "off: rows that Snowflake rejects are counted and not kept; ALTER TABLE … SET ERROR_LOGGING = TRUE keeps them",
+        ),
+        None => finding(ERROR_LOGGING, Verdict::Skipped, "SHOW TABLES does not tell"),
+    }
+}
+
+fn evolution(table: &Table) -> Finding {
+    match table.schema_evolution {
+        Some(true) => finding(EVOLUTION, Verdict::Successful, "unknown first-level keys become columns"),
+        Some(false) => {
+            finding(EVOLUTION, Verdict::Successful, "off: first-level keys without a column are ignored")
+        }
+        None => finding(EVOLUTION, Verdict::Skipped, "SHOW TABLES does not tell"),
     }
 }

@@ -86,7 +86,9 @@ async fn verification_finds_out_without_side_effects() {
     let config = SinkConfig::from_properties(&world.properties(&destination)).unwrap();
     let findings = Sink::verify(&config).await;
     let outcomes: Vec<Verdict> = findings.iter().map(|f| f.outcome).collect();
-    assert_eq!(outcomes, [Verdict::Successful; 3], "{findings:?}");
+    assert_eq!(outcomes, [Verdict::Successful; 6], "{findings:?}");
+    assert!(findings[3].explanation.contains("OWNERSHIP"), "{findings:?}");
+    assert!(findings[4].explanation.contains("kept in the error table"), "{findings:?}");
     let missing = [("Database", "DB"), ("Schema", "SC"), ("Table", "NOT_THERE")];
     let config = SinkConfig::from_properties(&world.properties(&missing)).unwrap();
     let findings = Sink::verify(&config).await;
@@ -135,5 +137,45 @@ async fn compressed_flow_files_are_published_as_their_rows() {
     let ended = drive(&world.sink, upload, damaged[..damaged.len() / 2].to_vec()).await;
     assert_eq!(ended.state, State::Failed, "{ended:?}");
     assert_eq!(world.rows().await, (1..=100).collect::<Vec<_>>());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verification_names_privileges_error_logging_and_schema_evolution() {
+    let world = World::start().await;
+    let statements = "CREATE TABLE DB.SC.\"lower_t\" (N NUMBER) ENABLE_SCHEMA_EVOLUTION = TRUE; \
+         CREATE TABLE DB.SC.LOWERXT (N NUMBER) ERROR_LOGGING = TRUE";
+    let snowflake = world.snowflake().clone();
+    tokio::task::spawn_blocking(move || snowflake.sql(statements).unwrap()).await.unwrap();
+    let before = world.rows().await;
+    let destination = [("Database", "DB"), ("Schema", "SC"), ("Table", "lower_t")];
+    let config = SinkConfig::from_properties(&world.properties(&destination)).unwrap();
+    let findings = Sink::verify(&config).await;
+    assert!(findings.iter().all(|f| f.outcome == Verdict::Successful), "{findings:?}");
+    assert!(findings[4].explanation.starts_with("off"), "{findings:?}");
+    assert!(findings[5].explanation.contains("become columns"), "{findings:?}");
+    assert_eq!(world.rows().await, before);
+    world.snowflake().faults().add(Fault::always(Route::Statements, Fault::refuse(403, "390189")));
+    let findings = Sink::verify(&config).await;
+    assert_eq!(
+        findings[2].outcome,
+        Verdict::Successful,
+        "the SQL API is not needed for the rest: {findings:?}"
+    );
+    assert!(findings[3..].iter().all(|f| f.outcome == Verdict::Skipped), "{findings:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_error_logging_is_told_once() {
+    let world = World::start().await;
+    world.snowflake().sql("CREATE OR REPLACE TABLE DB.SC.T (N NUMBER, TEXT VARCHAR)").unwrap();
+    assert_eq!(world.publish(1, 10, 0).await.state, State::Committed);
+    let text = world.message("no error logging").await;
+    assert!(text.contains("table DB.SC.T"), "{text}");
+    assert_eq!(world.publish(11, 20, 10).await.state, State::Committed);
+    assert!(!world.sink.messages().iter().any(|m| m.text.contains("no error logging")));
+    let asked = |path: &str| world.snowflake().journal().requests().iter().filter(|r| r.path == path).count();
+    assert_eq!(asked("/api/v2/statements"), 1);
     world.stop().await;
 }

@@ -91,6 +91,14 @@ impl Identity {
         }
     }
 
+    /// The role that was asked for.
+    pub(super) fn role(&self) -> Option<&str> {
+        match self {
+            Self::KeyPair { subject, .. } => subject.role.as_deref(),
+            Self::Managed { .. } => None,
+        }
+    }
+
     /// Identity in a few words, for verification.
     pub(super) fn label(&self) -> String {
         match self {

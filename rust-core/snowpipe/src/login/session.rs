@@ -87,6 +87,41 @@ impl Login {
         self.identity.label()
     }
 
+    /// The role that was asked for.
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.identity.role()
+    }
+
+    /// Runs a statement that needs no warehouse through the SQL API, which takes the login token as it is.
+    ///
+    /// # Errors
+    /// A fault with what the service said.
+    pub(crate) async fn statement(&self, statement: &str) -> Result<String, Fault> {
+        let token = self.login_token(&mut *self.state.lock().await)?;
+        let mut body = serde_json::json!({ "statement": statement, "timeout": CALL_TIMEOUT.as_secs() });
+        if let Some(role) = self.role() {
+            body["role"] = role.into();
+        }
+        let mut request = self
+            .client
+            .post(join(&self.control, "api/v2/statements"))
+            .bearer_auth(token.expose_secret())
+            .header("Accept", "application/json")
+            .timeout(CALL_TIMEOUT)
+            .json(&body);
+        if let Some(token_type) = self.identity.token_type() {
+            request = request.header("X-Snowflake-Authorization-Token-Type", token_type);
+        }
+        let response = request.send().await.map_err(|error| self.transport(&error))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.transport(&error))?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let detail = format!("HTTP {}{}", status.as_u16(), reason(&text));
+        Err(Fault { class: FaultClass::Rejected, detail, retry_after: None })
+    }
+
     /// The session to use for a call now; asks the service only for what is missing or about to expire.
     ///
     /// # Errors
