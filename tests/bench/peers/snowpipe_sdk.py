@@ -1,0 +1,147 @@
+"""Snowflake's own client as a peer of ./dev bench publish: it measures itself and prints one line of JSON.
+
+throughput: appends rows from a file to all channels until the volume is reached, and waits for their commit.
+trickle:    appends single rows at random times, and notes when each was appended and when its commit was seen.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import threading
+import time
+
+import msgspec
+from snowflake.ingest.streaming import StreamingIngestClient
+
+CHUNK = 500
+# Keeps the client on the calls that a connector uses too; by itself it would write larger amounts as files to a stage.
+ROWSET_MODE = {
+    "max_buffered_kb_for_rowset_mode": "4000000",
+    "max_rowset_payload_size_mb": "16",
+    "target_rowset_payload_size_mb": "4",
+}
+
+
+def client(options):
+    endpoints = json.loads(pathlib.Path(options.endpoints).read_text())
+    properties = {
+        "url": endpoints["snowflake_url"],
+        "account": endpoints["snowflake_account"],
+        "user": endpoints["snowflake_user"],
+        "role": endpoints["snowflake_role"],
+        "private_key": pathlib.Path(endpoints["snowflake_private_key_file"]).read_text(),
+        **ROWSET_MODE,
+    }
+    name = f"bench-{os.getpid()}"
+    return StreamingIngestClient.from_table(
+        name, options.database, options.schema, options.table, properties=properties
+    )
+
+
+def chunks(options):
+    """Lists of rows as they are handed to the client, with their bytes."""
+    lines = pathlib.Path(options.rows).read_bytes().splitlines()
+    made = []
+    for start in range(0, len(lines) - CHUNK + 1, CHUNK):
+        part = lines[start : start + CHUNK]
+        rows = [json.loads(line) for line in part] if options.form == "dicts" else [msgspec.Raw(line) for line in part]
+        made.append((rows, sum(len(line) + 1 for line in part)))
+    return made
+
+
+def append(channel, rows, start, end):
+    """Appends; when the client's buffers are full it says so and the caller has to come again."""
+    while True:
+        try:
+            channel.append_rows(rows, str(start), str(end))
+            return
+        except Exception as error:  # its error class is not public
+            if "Saturated" not in repr(error) and "MemoryThreshold" not in repr(error):
+                raise
+            time.sleep(0.005)
+
+
+def throughput(options):
+    parts = chunks(options)
+    with client(options) as streaming:
+        channels = [streaming.open_channel(f"sdk-{os.getpid()}-{n}")[0] for n in range(options.channels)]
+        begun, cpu = time.perf_counter(), time.process_time()
+        rows, size, turn = 0, 0, 0
+        while size < options.megabytes * 1_000_000:
+            part, part_size = parts[turn % len(parts)]
+            for channel in channels:
+                append(channel, part, turn * CHUNK, turn * CHUNK + CHUNK - 1)
+                rows += CHUNK
+                size += part_size
+            turn += 1
+        last = str(turn * CHUNK - 1)
+        for channel in channels:
+            channel.wait_for_commit(lambda latest: latest == last, timeout_seconds=60)
+        measured = {
+            "records": rows,
+            "bytes": size,
+            "seconds": time.perf_counter() - begun,
+            "cpu_seconds": time.process_time() - cpu,
+        }
+        for channel in channels:
+            channel.close()
+    return measured
+
+
+def trickle(options):
+    line = pathlib.Path(options.rows).read_bytes().splitlines()[0]
+    appended, seen = {}, {}
+    with client(options) as streaming:
+        channel = streaming.open_channel(f"sdk-{os.getpid()}")[0]
+        done = threading.Event()
+
+        def watch():
+            last = -1
+            while not done.is_set():
+                token = channel.get_latest_committed_offset_token()
+                now = time.time() * 1000
+                for number in range(last + 1, int(token) + 1 if token else 0):
+                    seen[number] = now
+                    last = number
+                time.sleep(0.005)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        begun = time.monotonic()
+        at, number = 0.0, 0
+        while True:
+            at += random.expovariate(options.per_second)
+            if at >= options.seconds:
+                break
+            time.sleep(max(0.0, begun + at - time.monotonic()))
+            appended[number] = time.time() * 1000
+            channel.append_rows([msgspec.Raw(line)], str(number), str(number))
+            number += 1
+        channel.wait_for_commit(lambda latest: latest == str(number - 1), timeout_seconds=30)
+        time.sleep(0.2)
+        done.set()
+        watcher.join()
+        channel.close()
+    return [{"number": n, "appended_ms": appended[n], "seen_ms": seen[n]} for n in sorted(seen)]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["throughput", "trickle"])
+    parser.add_argument("--endpoints", required=True)
+    parser.add_argument("--rows", required=True)
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--schema", required=True)
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--form", choices=["dicts", "bytes"], default="bytes")
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--megabytes", type=int, default=50)
+    parser.add_argument("--per-second", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    options = parser.parse_args()
+    print(json.dumps(throughput(options) if options.what == "throughput" else trickle(options)), flush=True)
+
+
+main()

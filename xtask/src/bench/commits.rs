@@ -1,0 +1,173 @@
+//! From a row that is ready to its append, and from a commit that can be seen to the caller's success.
+
+use std::time::Duration;
+
+use nifi_harness::rest::TimedEvent;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::peer;
+use super::publish::{Bench, PAYLOAD};
+use super::publisher::{Append, Seen};
+use super::rig::Source;
+use super::stats::{float, percentile};
+use crate::error::{Error, Result};
+
+/// Rows a second, at random times.
+pub const PER_SECOND: f64 = 10.0;
+/// What is under way gets home, and NiFi indexes its events.
+const REST: Duration = Duration::from_secs(4);
+
+/// Delays of single rows, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Delays {
+    pub rows: usize,
+    /// From the row being ready to its append arriving.
+    pub append_p50: f64,
+    pub append_p99: f64,
+    /// From its commit being visible to the caller being told.
+    pub success_p50: f64,
+    pub success_p99: f64,
+    /// Calls for statuses a second.
+    pub status_calls: f64,
+}
+
+impl Delays {
+    /// For people.
+    pub fn shown(&self, who: &str) -> String {
+        format!(
+            "{PER_SECOND} rows/s, {who}: append to arrival p50 {:.0} ms, p99 {:.0} ms; visible commit to success p50 \
+             {:.0} ms, p99 {:.0} ms; {:.2} status calls/s ({} rows)",
+            self.append_p50,
+            self.append_p99,
+            self.success_p50,
+            self.success_p99,
+            self.status_calls,
+            self.rows
+        )
+    }
+
+    fn of(appends: &[f64], successes: &[f64], status_calls: u64, seconds: f64) -> Self {
+        Self {
+            rows: appends.len(),
+            append_p50: percentile(appends, 50),
+            append_p99: percentile(appends, 99),
+            success_p50: percentile(successes, 50),
+            success_p99: percentile(successes, 99),
+            status_calls: float(status_calls) / seconds,
+        }
+    }
+}
+
+/// NiFi: both processors run; a row is ready when ConsumeKinesis made its FlowFile (a little before it is in the
+/// queue), and successful when PublishSnowpipeStreaming's session is committed.
+pub async fn of_nifi(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
+    let stream = "single-rows";
+    bench.cloud.tell(&json!({ "do": "stream", "stream": stream, "shards": 1 })).await?;
+    let publisher = bench.rig.publisher().await?;
+    let source = Source { stream, consumer_type: "ENHANCED_FAN_OUT", position: "TRIM_HORIZON" };
+    bench.rig.consume(&bench.cloud.endpoints, source).await?;
+    bench.rig.start_processor(&publisher).await?;
+    // Table, lease, login and channel.
+    trickle(bench, stream, 4.0).await?;
+    tokio::time::sleep(REST).await;
+    bench.seen().await?;
+    trickle(bench, stream, seconds).await?;
+    tokio::time::sleep(REST).await;
+    let seen = bench.seen().await?;
+    let received = bench.rig.rest.timed_events(&bench.rig.consumer, "RECEIVE", 1_000).await?;
+    let dropped = bench.rig.rest.timed_events(&publisher, "DROP", 1_000).await?;
+    bench.rig.stop_processor(&bench.rig.consumer).await?;
+    bench.rig.stop_processor(&publisher).await?;
+    let (mut appends, mut successes) = (Vec::new(), Vec::new());
+    for append in &seen.appends {
+        appends.extend(covered(append, &received).map(|at| after(append.at_ms, at)));
+        successes.extend(covered(append, &dropped).map(|at| after(at, append.at_ms)));
+    }
+    found(appends.len())?;
+    Ok(Delays::of(&appends, &successes, seen.status_calls, seconds))
+}
+
+async fn trickle(bench: &mut Bench<'_>, stream: &str, seconds: f64) -> Result<()> {
+    let command = json!({
+        "do": "trickle", "stream": stream, "per_second": PER_SECOND, "seconds": seconds, "payload_bytes": PAYLOAD,
+    });
+    bench.cloud.tell(&command).await.map(drop)
+}
+
+/// Times of the events whose FlowFile's range is within the append's.
+fn covered<'a>(append: &'a Append, events: &'a [TimedEvent]) -> impl Iterator<Item = i64> + 'a {
+    events
+        .iter()
+        .filter(move |event| {
+            let token = |name: &str| event.attributes.get(name).map(|token| (token.len(), token.as_str()));
+            let of = |token: &'a Option<String>| token.as_deref().map(|token| (token.len(), token));
+            let first = token("aws.kinesis.first.sharded.sequence.number");
+            let last = token("aws.kinesis.last.sharded.sequence.number");
+            first.is_some() && first >= of(&append.start) && last <= of(&append.end)
+        })
+        .map(|event| event.at_ms)
+}
+
+fn after(later: i64, earlier: i64) -> f64 {
+    float(u64::try_from(later - earlier).unwrap_or(0))
+}
+
+/// Snowflake's client: from the call of `append_rows`, and to the moment its own view of the token moves.
+pub async fn of_client(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
+    #[derive(Deserialize)]
+    struct Row {
+        number: u64,
+        appended_ms: f64,
+        seen_ms: f64,
+    }
+    bench.seen().await?;
+    let mut command = bench.python_peer("trickle");
+    command.args(["--per-second", &PER_SECOND.to_string(), "--seconds", &seconds.to_string()]);
+    let rows: Vec<Row> = peer::run(command, Duration::from_secs_f64(seconds + 60.0)).await?;
+    let seen: Seen = bench.seen().await?;
+    let (mut appends, mut successes) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let number = |token: &Option<String>| token.as_deref().and_then(|token| token.parse::<u64>().ok());
+        let covers = |append: &&Append| {
+            number(&append.start) <= Some(row.number) && number(&append.end) >= Some(row.number)
+        };
+        if let Some(append) = seen.appends.iter().find(covers) {
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+            let arrived = append.at_ms as f64;
+            appends.push((arrived - row.appended_ms).max(0.0));
+            successes.push((row.seen_ms - arrived).max(0.0));
+        }
+    }
+    found(appends.len())?;
+    Ok(Delays::of(&appends, &successes, seen.status_calls, seconds))
+}
+
+fn found(rows: usize) -> Result<()> {
+    match rows {
+        0 => Err(Error::Other("no append could be matched to a row".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_belong_to_the_append_that_covers_their_range() {
+        let event = |at_ms, first: &str, last: &str| TimedEvent {
+            at_ms,
+            attributes: [
+                ("aws.kinesis.first.sharded.sequence.number".to_owned(), first.to_owned()),
+                ("aws.kinesis.last.sharded.sequence.number".to_owned(), last.to_owned()),
+            ]
+            .into(),
+        };
+        let append =
+            Append { at_ms: 0, start: Some("99".to_owned()), end: Some("120".to_owned()), uncompressed: 1 };
+        let events =
+            [event(1, "98", "98"), event(2, "99", "99"), event(3, "100", "120"), event(4, "121", "121")];
+        assert_eq!(covered(&append, &events).collect::<Vec<_>>(), [2, 3]);
+    }
+}

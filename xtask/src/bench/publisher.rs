@@ -1,0 +1,228 @@
+//! The programs that publish: NiFi from a queue that was filled before, Snowflake's client, the floor.
+
+use std::time::Duration;
+
+use nifi_harness::Endpoints;
+use nifi_harness::rest::wait_for;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::machine;
+use super::peer::{self, Measured};
+use super::publish::{Bench, DATABASE, PAYLOAD, Run, SCHEMA, TABLE};
+use super::rig::{Rig, Source};
+use super::stats::float;
+use crate::error::{Error, Result};
+
+/// Longest run.
+const LIMIT: Duration = Duration::from_secs(120);
+const STREAM: &str = "queue";
+
+/// How much is published.
+#[derive(Debug, Clone, Copy)]
+pub struct Volume {
+    /// Channels at once.
+    pub channels: u32,
+    /// All rows together.
+    pub megabytes: u64,
+}
+
+impl Volume {
+    /// Enough for a few seconds.
+    pub fn of(channels: u32, part: f64) -> Self {
+        let full = match channels {
+            1 => 100.0,
+            2..8 => 240.0,
+            _ => 320.0,
+        };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few hundred at most")]
+        let megabytes = (full * part).max(8.0) as u64;
+        Self { channels, megabytes }
+    }
+}
+
+/// An append as the local cloud saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Append {
+    /// When it arrived, milliseconds since 1970.
+    pub at_ms: i64,
+    /// First offset token.
+    pub start: Option<String>,
+    /// Last offset token.
+    pub end: Option<String>,
+    /// Bytes of rows.
+    pub uncompressed: u64,
+}
+
+/// What the local cloud saw since it was asked last.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Seen {
+    /// Appends that it took over.
+    pub appends: Vec<Append>,
+    /// Calls for the status of channels.
+    pub status_calls: u64,
+}
+
+impl Rig {
+    /// The publisher's settings, all but what the delivered flow says already.
+    pub async fn set_up_publisher(&self, endpoints: &Endpoints) -> Result<()> {
+        let publisher = self.publisher().await?;
+        let properties = json!({
+            "Authentication Strategy": "KEY_PAIR",
+            "Account": endpoints.snowflake_account,
+            "User": endpoints.snowflake_user,
+            "Role": endpoints.snowflake_role,
+            "Private Key": endpoints.private_key()?,
+            "Private Key Password": Value::Null,
+            "Database": DATABASE,
+            "Schema": SCHEMA,
+            "Table": TABLE,
+            "Snowflake Endpoint Override URL": endpoints.snowflake_url,
+        });
+        self.rest.set_properties(&publisher, properties).await?;
+        Ok(())
+    }
+
+    /// Identifier of the processor that publishes.
+    pub async fn publisher(&self) -> Result<String> {
+        Ok(self.rest.processor_of_class(&self.group, "PublishSnowpipeStreaming").await?.id)
+    }
+}
+
+/// The programs.
+pub trait Publisher {
+    /// NiFi.
+    async fn nifi(&mut self, volume: Volume) -> Result<Run>;
+    /// Snowflake's client with rows as `dicts` or `bytes`.
+    async fn client(&mut self, form: &str, volume: Volume) -> Result<Run>;
+    /// Compress and post.
+    async fn floor(&mut self, volume: Volume) -> Result<Run>;
+}
+
+impl Publisher for Bench<'_> {
+    async fn nifi(&mut self, volume: Volume) -> Result<Run> {
+        fill(self, volume).await?;
+        self.seen().await?;
+        let publisher = self.rig.publisher().await?;
+        let before = machine::cpu(self.rig.nifi.process_id())?;
+        self.rig.start_processor(&publisher).await?;
+        let drained = wait_for("the end of the queue", LIMIT, || async {
+            Ok((self.rig.rest.queued(&self.rig.group).await?.flow_files_queued == 0).then_some(()))
+        });
+        if let Err(error) = drained.await {
+            let said = self.rig.nifi.log_tail(20);
+            return Err(Error::Other(format!("{error}\n{said}")));
+        }
+        let cpu = machine::cpu(self.rig.nifi.process_id())? - before;
+        self.rig.stop_processor(&publisher).await?;
+        let seen = self.seen().await?;
+        Ok(self.run(&seen, cpu.as_secs_f64()))
+    }
+
+    async fn client(&mut self, form: &str, volume: Volume) -> Result<Run> {
+        self.seen().await?;
+        let mut command = self.python_peer("throughput");
+        command.args(["--form", form, "--channels", &volume.channels.to_string()]);
+        command.args(["--megabytes", &volume.megabytes.to_string()]);
+        let measured: Measured = peer::run(command, LIMIT).await?;
+        let seen = self.seen().await?;
+        Ok(self.run(&seen, measured.cpu_seconds))
+    }
+
+    async fn floor(&mut self, volume: Volume) -> Result<Run> {
+        self.seen().await?;
+        let mut command = Command::new(self.place.program("bench-peer")?);
+        let endpoints = &self.cloud.endpoints;
+        command.args([
+            "post",
+            "--url",
+            &endpoints.snowflake_url,
+            "--authority",
+            &endpoints.snowflake_ca_file,
+        ]);
+        command.args(["--channels", &volume.channels.to_string(), "--seconds", "2.5"]);
+        let pipe = format!("databases/{DATABASE}/schemas/{SCHEMA}/pipes/{TABLE}-STREAMING");
+        command.args(["--pipe", &pipe]).arg("--rows").arg(&self.rows);
+        let measured: Measured = peer::run(command, LIMIT).await?;
+        let seen = self.seen().await?;
+        Ok(self.run(&seen, measured.cpu_seconds))
+    }
+}
+
+impl Bench<'_> {
+    /// What the local cloud saw since the last question.
+    pub async fn seen(&mut self) -> Result<Seen> {
+        let seen = self.cloud.tell(&json!({ "do": "appends" })).await?;
+        serde_json::from_value(seen)
+            .map_err(|error| Error::Other(format!("the local cloud's journal: {error}")))
+    }
+
+    /// The script around Snowflake's client.
+    pub fn python_peer(&self, what: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        let folder = self.rows.parent().unwrap_or(&self.rows);
+        command.arg(self.place.root.join("tests/bench/peers/snowpipe_sdk.py")).arg(what);
+        command.arg("--endpoints").arg(folder.join("cloud/endpoints.json")).arg("--rows").arg(&self.rows);
+        command.args(["--database", DATABASE, "--schema", SCHEMA, "--table", TABLE]);
+        command.env("SSL_CERT_FILE", &self.cloud.endpoints.snowflake_ca_file).env("SS_LOG_LEVEL", "error");
+        command
+    }
+
+    fn run(&self, seen: &Seen, cpu_seconds: f64) -> Run {
+        let all: u64 = seen.appends.iter().map(|append| append.uncompressed).sum();
+        let rate = rate(&seen.appends);
+        Run {
+            mb_per_second: rate / 1e6,
+            rows_per_second: rate / self.row_bytes,
+            cpu_per_gb: cpu_seconds * 1e9 / float(all),
+        }
+    }
+}
+
+/// Bytes a second between the first and the last arrival. What came first does not count, it was on its way before.
+fn rate(appends: &[Append]) -> f64 {
+    let mut appends: Vec<&Append> = appends.iter().collect();
+    appends.sort_by_key(|append| append.at_ms);
+    let (Some(first), Some(last)) = (appends.first(), appends.last()) else { return 0.0 };
+    let bytes: u64 = appends.iter().skip(1).map(|append| append.uncompressed).sum();
+    let millis = u64::try_from(last.at_ms - first.at_ms).unwrap_or(0).max(1);
+    float(bytes) * 1e3 / float(millis)
+}
+
+/// Reads so many rows into the queue in front of the publisher that they make up the volume.
+async fn fill(bench: &mut Bench<'_>, volume: Volume) -> Result<()> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than a million")]
+    let records = (float(volume.megabytes) * 1e6 / bench.row_bytes / f64::from(volume.channels)) as u64;
+    let command = json!({
+        "do": "generate", "stream": STREAM, "shards": volume.channels, "payload_bytes": PAYLOAD, "records": records,
+    });
+    bench.cloud.tell(&command).await?;
+    let rig = &mut bench.rig;
+    let wanted = rig.consumed().await? + records * u64::from(volume.channels);
+    let source = Source { stream: STREAM, consumer_type: "SHARED_THROUGHPUT", position: "TRIM_HORIZON" };
+    rig.consume(&bench.cloud.endpoints, source).await?;
+    rig.wait_for_records(wanted - 1).await?;
+    rig.stop_processor(&rig.consumer).await?;
+    bench.cloud.tell(&json!({ "do": "delete", "stream": STREAM })).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_between_the_first_and_the_last_arrival() {
+        let append = |at_ms, uncompressed| Append { at_ms, start: None, end: None, uncompressed };
+        let appends = [append(1_500, 300), append(1_000, 1_000_000), append(2_000, 200)];
+        assert!((rate(&appends) - 500.0).abs() < 1e-9);
+        assert!(rate(&[]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn more_channels_move_more() {
+        assert!(Volume::of(16, 1.0).megabytes > Volume::of(1, 1.0).megabytes);
+        assert_eq!(Volume::of(1, 0.001).megabytes, 8);
+    }
+}

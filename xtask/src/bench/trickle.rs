@@ -1,0 +1,157 @@
+//! How long a record takes from its arrival in the stream to a FlowFile that the next processor could take.
+
+use std::time::Duration;
+
+use nifi_harness::rest::TimedEvent;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::cloud::Cloud;
+use super::consume::{ConsumerType, PAYLOAD};
+use super::rig::{Rig, Source};
+use super::stats::{float, percentile};
+use crate::error::{Error, Result};
+
+/// Shards of the stream.
+pub const SHARDS: u32 = 4;
+/// Records a second in all, at random times.
+pub const PER_SECOND: f64 = 15.0;
+/// NiFi without the consumer, and the consumer before the first record, are watched this long.
+const IDLE: Duration = Duration::from_secs(6);
+/// NiFi shows events once they are indexed.
+const INDEXED: Duration = Duration::from_secs(3);
+
+/// What was measured with one consumer type.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Latency {
+    pub consumer_type: ConsumerType,
+    pub records: usize,
+    /// Milliseconds.
+    pub p50: f64,
+    /// Milliseconds.
+    pub p99: f64,
+    /// Milliseconds.
+    pub max: f64,
+    /// Processors that NiFi kept busy, in excess of an idle NiFi.
+    pub cores: f64,
+    /// Those of the idle NiFi.
+    pub idle_cores: f64,
+}
+
+impl Latency {
+    /// For people.
+    pub fn shown(&self) -> String {
+        format!(
+            "trickle, {}: p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms of {} records; {:.3} cores, and {:.3} of the idle NiFi",
+            self.consumer_type.shown(),
+            self.p50,
+            self.p99,
+            self.max,
+            self.records,
+            self.cores,
+            self.idle_cores
+        )
+    }
+}
+
+/// A record that was put.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Put {
+    shard_id: String,
+    sequence_number: String,
+    arrival_ms: i64,
+}
+
+/// Measures one consumer type.
+pub async fn measure(
+    rig: &mut Rig,
+    cloud: &mut Cloud,
+    consumer_type: ConsumerType,
+    seconds: f64,
+) -> Result<Latency> {
+    let stream = format!("trickle-{}", consumer_type.shown());
+    cloud.tell(&json!({ "do": "stream", "stream": stream, "shards": SHARDS })).await?;
+    let before = rig.reading().await?;
+    tokio::time::sleep(IDLE).await;
+    let idle = rig.used(&before).await?;
+    let source = Source { stream: &stream, consumer_type: consumer_type.value(), position: "TRIM_HORIZON" };
+    rig.consume(&cloud.endpoints, source).await?;
+    tokio::time::sleep(IDLE).await;
+    let start = rig.reading().await?;
+    let put = cloud
+        .tell(&json!({
+            "do": "trickle", "stream": stream, "per_second": PER_SECOND, "seconds": seconds, "payload_bytes": PAYLOAD,
+        }))
+        .await?;
+    let used = rig.used(&start).await?;
+    tokio::time::sleep(INDEXED).await;
+    let put: Vec<Put> = serde_json::from_value(put)
+        .map_err(|error| Error::Other(format!("the trickle's records: {error}")))?;
+    // The event of a dropped FlowFile is made when the session is committed: from then on it would be in a queue.
+    let count = u32::try_from(put.len() + 100).unwrap_or(u32::MAX);
+    let events = rig.rest.timed_events(&rig.consumer, "DROP", count).await?;
+    rig.stop_processor(&rig.consumer).await?;
+    let delays = delays(&put, &events)?;
+    let idle_cores = idle.cpu_seconds / idle.seconds;
+    Ok(Latency {
+        consumer_type,
+        records: delays.len(),
+        p50: percentile(&delays, 50),
+        p99: percentile(&delays, 99),
+        max: percentile(&delays, 100),
+        cores: used.cpu_seconds / used.seconds - idle_cores,
+        idle_cores,
+    })
+}
+
+/// For each record the time from its arrival to the event of the FlowFile that has it.
+fn delays(put: &[Put], events: &[TimedEvent]) -> Result<Vec<f64>> {
+    let mut delays = Vec::with_capacity(put.len());
+    for record in put {
+        let event = events.iter().find(|event| has(event, record));
+        let event = event.ok_or_else(|| {
+            Error::Other(format!(
+                "no FlowFile has the record {} of {}",
+                record.sequence_number, record.shard_id
+            ))
+        })?;
+        delays.push(float(u64::try_from(event.at_ms - record.arrival_ms).unwrap_or(0)));
+    }
+    Ok(delays)
+}
+
+/// Sequence numbers of one shard have the same number of digits.
+fn has(event: &TimedEvent, record: &Put) -> bool {
+    let attribute = |name: &str| event.attributes.get(name).map(String::as_str);
+    let number = Some(record.sequence_number.as_str());
+    attribute("aws.kinesis.shard.id") == Some(&record.shard_id)
+        && attribute("aws.kinesis.first.sequence.number") <= number
+        && attribute("aws.kinesis.last.sequence.number") >= number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at_ms: i64, shard: &str, first: &str, last: &str) -> TimedEvent {
+        let attributes = [
+            ("aws.kinesis.shard.id", shard),
+            ("aws.kinesis.first.sequence.number", first),
+            ("aws.kinesis.last.sequence.number", last),
+        ];
+        TimedEvent { at_ms, attributes: attributes.map(|(name, value)| (name.into(), value.into())).into() }
+    }
+
+    #[test]
+    fn each_record_counts_with_the_flow_file_that_has_it() {
+        let put = |shard: &str, number: &str, arrival_ms| Put {
+            shard_id: shard.to_owned(),
+            sequence_number: number.to_owned(),
+            arrival_ms,
+        };
+        let events = [event(1_100, "a", "10", "12"), event(1_050, "b", "11", "11")];
+        let records = [put("a", "10", 1_000), put("a", "12", 1_090), put("b", "11", 1_000)];
+        assert_eq!(delays(&records, &events).unwrap(), [100.0, 10.0, 50.0]);
+        assert!(delays(&[put("b", "12", 1_000)], &events).is_err());
+    }
+}
