@@ -49,11 +49,17 @@ impl Metadata<'_> {
         }
         out.extend_from_slice(b",\"partitionKey\":");
         append_text(self.partition_key, out)?;
-        let (number, index) = (self.sequence_number, self.sub_sequence_number);
-        write!(
-            out,
-            ",\"sequenceNumber\":\"{number}\",\"subSequenceNumber\":{index},\"shardedSequenceNumber\":\"{number}{index:020}\"}}"
-        )
+        // The formatting machinery would be a good part of a row's cost, and almost every index is 0.
+        let number = self.sequence_number.as_bytes();
+        out.extend_from_slice(b",\"sequenceNumber\":\"");
+        out.extend_from_slice(number);
+        out.extend_from_slice(b"\",\"subSequenceNumber\":");
+        write!(out, "{}", self.sub_sequence_number)?;
+        out.extend_from_slice(b",\"shardedSequenceNumber\":\"");
+        out.extend_from_slice(number);
+        append_padded(self.sub_sequence_number, &mut [b'0'; 20], out);
+        out.extend_from_slice(b"\"}");
+        Ok(())
     }
 }
 
@@ -69,7 +75,35 @@ fn append_arrival(millis: i64, format: ArrivalFormat, out: &mut Vec<u8>) -> io::
     let of_day = millis.rem_euclid(MILLIS_PER_DAY);
     let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
     let (second, milli) = (of_day / 1_000 % 60, of_day % 1_000);
-    write!(out, "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}\"")
+    if !(0..=9_999).contains(&year) {
+        return write!(out, "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}\"");
+    }
+    for (before, value, zeros) in [
+        (b'"', year, &mut [b'0'; 4][..]),
+        (b'-', month, &mut [b'0'; 2]),
+        (b'-', day, &mut [b'0'; 2]),
+        (b'T', hour, &mut [b'0'; 2]),
+        (b':', minute, &mut [b'0'; 2]),
+        (b':', second, &mut [b'0'; 2]),
+        (b'.', milli, &mut [b'0'; 3]),
+    ] {
+        out.push(before);
+        append_padded(value.unsigned_abs(), zeros, out);
+    }
+    out.push(b'"');
+    Ok(())
+}
+
+/// Appends `value` in as many digits as there are `zeros`, which are enough.
+fn append_padded(mut value: u64, zeros: &mut [u8], out: &mut Vec<u8>) {
+    for digit in zeros.iter_mut().rev() {
+        if value == 0 {
+            break;
+        }
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+    }
+    out.extend_from_slice(zeros);
 }
 
 /// Year, month and day in the proleptic Gregorian calendar of a day counted from 1970-01-01.

@@ -119,7 +119,11 @@ fn append_flat(bytes: &[u8], out: &mut Vec<u8>) {
 
 fn check(payload: &[u8]) -> Result<Object, Reject> {
     match payload.iter().copied().find(|byte| !is_white_space(*byte)) {
-        Some(b'{') => scan(payload).map_err(|error| explain(payload, &error)),
+        Some(b'{') => {
+            let text = std::str::from_utf8(payload)
+                .map_err(|error| Reject::NotUtf8 { offset: error.valid_up_to() })?;
+            scan(text).map_err(|error| explain(&error))
+        }
         None => Err(Reject::Empty),
         Some(_) if payload.starts_with(b"\xEF\xBB\xBF") => Err(Reject::ByteOrderMark),
         Some(first) => Err(not_utf8(payload).unwrap_or_else(|| Reject::NotAnObject(looks_like(first)))),
@@ -145,10 +149,7 @@ fn not_utf8(payload: &[u8]) -> Option<Reject> {
     std::str::from_utf8(payload).err().map(|error| Reject::NotUtf8 { offset: error.valid_up_to() })
 }
 
-fn explain(payload: &[u8], error: &serde_json::Error) -> Reject {
-    if let Some(reject) = not_utf8(payload) {
-        return reject;
-    }
+fn explain(error: &serde_json::Error) -> Reject {
     // The parser's texts for syntax name the rule and the place and hold no input.
     let text = error.to_string();
     match error.classify() {
