@@ -120,7 +120,7 @@ pub async fn killed_anywhere_between_ambiguous_answers(world: Arc<World>) -> Out
         java_home: world.jdk.home.clone(),
         nar: nar()?,
         flow: flow(),
-        lasting: Duration::from_secs(75),
+        lasting: Duration::from_secs(60),
         seed: seed(),
         nodes: 1,
         mix: Mix::Kills,
@@ -128,7 +128,7 @@ pub async fn killed_anywhere_between_ambiguous_answers(world: Arc<World>) -> Out
     };
     let outcome = soak::run(&options, &|line| println!("  {line}")).await?;
     ensure!(outcome.findings.is_clean(), "{outcome:#?}");
-    ensure!(outcome.kills >= 2, "{outcome:#?}");
+    ensure!(outcome.kills >= 1, "{outcome:#?}");
     Ok(Verdict::Passed)
 }
 
