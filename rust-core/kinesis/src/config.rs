@@ -85,6 +85,8 @@ pub struct SourceConfig {
     pub max_batch_size: usize,
     /// Bytes of fetched records held at any time.
     pub memory_budget: usize,
+    /// A shard waits until its parents are read to the end.
+    pub parents_first: bool,
     /// Encoding of GetRecords' answers and of subscriptions.
     pub wire_format: WireFormat,
     /// One endpoint for Kinesis and DynamoDB.
@@ -148,6 +150,7 @@ impl SourceConfig {
             max_batch_duration: Duration::from_millis(p.number("Max Batch Duration", 250, 1, 3_600_000)?),
             max_batch_size: p.number("Max Batch Size", 10_000_000, 1, 1 << 30)?,
             memory_budget: p.number("Memory Budget", 64_000_000, 1, 1 << 40)?,
+            parents_first: p.choice("Shard Order", &[("PARENTS_FIRST", true), ("ANY", false)])?,
             wire_format: p
                 .choice("Wire Format", &[("CBOR", WireFormat::Cbor), ("JSON", WireFormat::Json)])?,
             endpoint: p.url("Endpoint Override URL")?,

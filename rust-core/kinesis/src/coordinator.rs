@@ -12,6 +12,7 @@ use crate::messages::Level;
 use crate::migration::{Migration, Scene, Step};
 use crate::plan::{Observed, View, plan};
 use crate::position::Anchor;
+use crate::progress::Progress;
 use crate::renew;
 use crate::shard::lock;
 use crate::store::{Rows, StreamRow};
@@ -50,6 +51,7 @@ struct Coordinator {
     stale: bool,
     table_ready: bool,
     migration: Migration,
+    progress: Progress,
     limit: Duration,
 }
 
@@ -64,6 +66,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         stale: true,
         table_ready: false,
         migration: Migration::default(),
+        progress: Progress::default(),
         limit: if running { LIMIT } else { FIRST_LIMIT },
     };
     loop {
@@ -103,8 +106,10 @@ impl Coordinator {
         }
         let now = Instant::now();
         self.observed.note(&rows, &core.me, now, core.clock.wall_ms());
+        self.observed.note_unowned(&lock(&core.known).shards.clone(), &rows, now);
         holding::reconcile(&core, &rows);
-        let plan = self.plan(&rows, &stream, now);
+        let mut plan = self.plan(&rows, &stream, now);
+        self.progress.watch(&core, &mut plan).await;
         {
             let mut known = lock(&core.known);
             (known.nodes, known.readable, known.running) = (plan.nodes, plan.readable, true);
@@ -168,6 +173,7 @@ impl Coordinator {
             me: &core.me,
             held: &held,
             draining: &draining,
+            parents_first: core.config.parents_first,
             now,
         });
         if stopped {

@@ -69,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) cancel: CancellationToken,
     /// The user wants no more records.
     pub(crate) stopped: AtomicBool,
+    /// Nothing of Kinesis reaches us: other nodes are to share out what we had.
+    pub(crate) abstains: AtomicBool,
     /// Wakes the coordinator before its time.
     pub(crate) nudge: Notify,
     pub(crate) known: Mutex<Known>,
@@ -114,6 +116,7 @@ impl Core {
             tasks,
             cancel,
             stopped: AtomicBool::new(false),
+            abstains: AtomicBool::new(false),
             nudge: Notify::new(),
             known: Mutex::default(),
             counters: Counters::default(),

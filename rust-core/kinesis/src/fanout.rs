@@ -105,7 +105,7 @@ impl Reader<'_> {
         let core = self.course.core;
         // Events have no announced size: wait until there is any room, then account for what came.
         let asked = Instant::now();
-        let mut permit = core.budget.acquire(1).await;
+        let mut permit = self.course.memory(1).await;
         if asked < Instant::now() {
             self.listening = None;
         }

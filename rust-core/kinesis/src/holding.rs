@@ -153,6 +153,22 @@ pub(crate) fn drain(core: &Arc<Core>, id: &ShardId) {
     }
 }
 
+/// Gives up a lease under which nothing can be read here.
+pub(crate) fn give_up(core: &Arc<Core>, shard: Arc<Shard>) {
+    core.messages.say(
+        Level::Warn,
+        &format!("stuck/{}", shard.id),
+        format!(
+            "Kinesis has not answered for shard {} of stream \"{}\" for {} seconds. Its lease is given up, so that \
+             another node can read it.",
+            shard.id,
+            core.config.stream_name,
+            shard.unanswered().as_secs()
+        ),
+    );
+    release_later(core, shard, "no progress");
+}
+
 fn release_later(core: &Arc<Core>, shard: Arc<Shard>, why: &'static str) {
     core.exchange.unschedule(&shard);
     if !shard.drain() {

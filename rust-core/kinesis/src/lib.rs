@@ -39,6 +39,7 @@ mod plan;
 mod poll;
 mod position;
 mod prepare;
+mod progress;
 mod properties;
 mod reading;
 mod renew;

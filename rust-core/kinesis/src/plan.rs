@@ -13,8 +13,10 @@ use tokio::time::Instant;
 
 /// How long a lease lasts without a sign of life. The same as in Apache NiFi's own processor.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// How long a heartbeat counts. The same as in Apache NiFi's own processor.
-pub(crate) const HEARTBEAT_VALID: Duration = Duration::from_secs(40);
+/// How long a heartbeat counts: as long as the leases of the node, so that those are shared out when they are free.
+pub(crate) const HEARTBEAT_VALID: Duration = Duration::from_secs(31);
+/// A shard that nobody took for this long is left over: two refreshes of Apache NiFi's own processor, and a little.
+const LEFT_OVER: Duration = Duration::from_secs(25);
 /// A heartbeat that is older than this by the wall clock when it is seen for the first time is not counted at all.
 /// Wide, because clocks differ; a mistake costs balance for 40 seconds and never safety.
 const LONG_DEAD_MS: i64 = 600_000;
@@ -24,6 +26,8 @@ const LONG_DEAD_MS: i64 = 600_000;
 pub(crate) struct Observed {
     leases: HashMap<ShardId, (LeasePrint, Instant)>,
     nodes: HashMap<String, (i64, Option<Instant>)>,
+    /// Since when a listed shard has no owner.
+    unowned: HashMap<ShardId, Instant>,
     /// Leases of our own earlier incarnation as they were in the very first reading. See [`Observed::inherited`].
     inheritance: Option<HashMap<ShardId, LeasePrint>>,
 }
@@ -61,6 +65,23 @@ impl Observed {
                 }
             }
         }
+    }
+
+    /// Takes note of the listed shards nobody has.
+    pub(crate) fn note_unowned(&mut self, shards: &[ShardInfo], rows: &Rows, now: Instant) {
+        let owned =
+            |id: &str| rows.shards.get(id).is_some_and(|r| r.owner.is_some()) && !self.expired(id, now);
+        let unowned: BTreeSet<ShardId> =
+            shards.iter().filter(|s| !owned(&s.id)).map(|s| s.id.clone()).collect();
+        self.unowned.retain(|shard, _| unowned.contains(shard));
+        for shard in unowned {
+            self.unowned.entry(shard).or_insert(now);
+        }
+    }
+
+    /// Nobody took the shard for longer than a node needs to see that it could.
+    fn left_over(&self, shard: &str, now: Instant) -> bool {
+        self.unowned.get(shard).is_some_and(|since| now.duration_since(*since) > LEFT_OVER)
     }
 
     /// The owner showed no sign of life for a whole lease.
@@ -126,6 +147,8 @@ pub(crate) struct View<'a> {
     pub(crate) held: &'a BTreeSet<ShardId>,
     /// Leases we hold and are about to give back.
     pub(crate) draining: &'a BTreeSet<ShardId>,
+    /// A shard is readable only when its parents have ended.
+    pub(crate) parents_first: bool,
     pub(crate) now: Instant,
 }
 
@@ -159,27 +182,46 @@ pub(crate) fn plan(view: &View<'_>) -> Plan {
     let listed: BTreeMap<&str, &ShardInfo> = view.shards.iter().map(|s| (&*s.id, s)).collect();
     let (mut open, mut closed) = (Class::default(), Class::default());
     for shard in listed.values() {
-        if ended(view, &shard.id) || (!view.held.contains(&shard.id) && blocked(view, &listed, shard)) {
+        if ended(view, &shard.id)
+            || (view.parents_first && !view.held.contains(&shard.id) && blocked(view, &listed, shard))
+        {
             continue;
         }
         let class = if shard.closed { &mut closed } else { &mut open };
         sort_in(view, shard, class);
     }
     let mut plan = Plan { nodes: nodes.len(), readable: open.total + closed.total, ..Plan::default() };
+    let mut ceiling = shares_with_others(view).then(|| listed.len().div_ceil(nodes.len()));
     for class in [open, closed] {
         let rank = rank(&class, &nodes, &view.me.node);
-        settle(class, nodes.len(), rank, &mut plan);
+        let kept = settle(view, class, nodes.len(), rank, ceiling, &mut plan);
+        ceiling = ceiling.map(|c| c.saturating_sub(kept));
     }
     plan
+}
+
+/// An owner that is a node of Apache NiFi's own processor. Ours are `<node>/<run>`.
+fn is_other(owner: &str) -> bool {
+    !owner.contains('/')
+}
+
+/// Nodes of Apache NiFi's own processor have leases. They count closed shards as work, never mark an end, and take up to
+/// `ceil(listed shards / nodes)`.
+fn shares_with_others(view: &View<'_>) -> bool {
+    view.rows.iter().any(|(shard, row)| {
+        row.owner.as_deref().is_some_and(is_other) && !view.observed.expired(shard, view.now)
+    })
 }
 
 fn ended(view: &View<'_>, shard: &str) -> bool {
     view.rows.get(shard).is_some_and(|r| r.ended)
 }
 
-/// A parent that is still listed and has not ended comes first.
+/// A parent that is still listed and has not ended comes first. A node of Apache NiFi's own processor reads parents and
+/// children at once and never marks an end: waiting for it would be for ever.
 fn blocked(view: &View<'_>, listed: &BTreeMap<&str, &ShardInfo>, shard: &ShardInfo) -> bool {
-    shard.parents.iter().any(|p| listed.contains_key(&**p) && !ended(view, p))
+    let with_others = |p: &str| view.rows.get(p).and_then(|r| r.owner.as_deref()).is_some_and(is_other);
+    shard.parents.iter().any(|p| listed.contains_key(&**p) && !ended(view, p) && !with_others(p))
 }
 
 fn sort_in(view: &View<'_>, shard: &ShardInfo, class: &mut Class) {
@@ -223,16 +265,33 @@ fn share(total: usize, nodes: usize, rank: usize) -> usize {
     total / nodes + usize::from(rank < total % nodes)
 }
 
-fn settle(mut class: Class, nodes: usize, rank: usize, plan: &mut Plan) {
+/// Gives the leases of the class that are kept or to be taken. With a `ceiling` nodes share that do not balance as we
+/// do: what they leave over is taken up to the ceiling, and only what is above it is given back.
+fn settle(
+    view: &View<'_>,
+    mut class: Class,
+    nodes: usize,
+    rank: usize,
+    ceiling: Option<usize>,
+    plan: &mut Plan,
+) -> usize {
     let share = share(class.total, nodes, rank);
     // Nodes begin at different places of the list, so that they do not all reach for the same lease.
     let offset = class.free.len() * rank / nodes;
     class.free.rotate_left(offset);
     let have = class.mine.len() + class.owed.len();
+    let most = ceiling.unwrap_or(share).max(share);
     plan.acquire.append(&mut class.owed);
-    plan.acquire.extend(class.free.into_iter().take(share.saturating_sub(have)));
-    let excess = class.mine.len().saturating_sub(share);
+    let rest = class.free.split_off(share.saturating_sub(have).min(class.free.len()));
+    let have = have + class.free.len();
+    plan.acquire.append(&mut class.free);
+    let left_over = rest.into_iter().filter(|id| view.observed.left_over(id, view.now));
+    let before = plan.acquire.len();
+    plan.acquire.extend(left_over.take(most.saturating_sub(have)));
+    let kept = have + plan.acquire.len() - before;
+    let excess = class.mine.len().saturating_sub(most);
     plan.drain.extend(class.mine.into_iter().rev().take(excess));
+    kept - excess
 }
 
 #[cfg(test)]

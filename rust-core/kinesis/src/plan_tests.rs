@@ -39,6 +39,7 @@ impl World {
             me,
             held: &self.held,
             draining: &BTreeSet::new(),
+            parents_first: true,
             now,
         })
     }
@@ -145,9 +146,9 @@ fn long_dead_heartbeats_do_not_lower_the_share() {
     assert_eq!(world.at(0, &me).acquire.len(), 4);
     world.beat("b", 999_999);
     assert_eq!(world.at(1, &me).acquire.len(), 2);
-    // It stops: counted for 40 seconds, then not.
-    assert_eq!(world.at(41, &me).nodes, 2);
-    assert_eq!(world.at(42, &me).nodes, 1);
+    // It stops: counted as long as its leases, then not.
+    assert_eq!(world.at(32, &me).nodes, 2);
+    assert_eq!(world.at(33, &me).nodes, 1);
 }
 
 /// Plays `rounds` refreshes of all nodes on one table and gives the counts of open shards a node.
@@ -178,6 +179,7 @@ fn balance(open: usize, closed_ended: usize, nodes: usize, rounds: usize) -> Vec
                 me: &names[n],
                 held: &held[n],
                 draining: &BTreeSet::new(),
+                parents_first: true,
                 now,
             });
             for lease in plan.drain {
@@ -199,7 +201,55 @@ fn every_node_gets_its_share() {
     assert_eq!(balance(4, 0, 3, 4), [2, 1, 1]);
     assert_eq!(balance(6, 0, 5, 4), [2, 1, 1, 1, 1]);
     assert_eq!(balance(10, 100, 3, 4), [4, 3, 3]);
+    assert_eq!(balance(10, 0, 6, 4), [2, 2, 2, 2, 1, 1]);
     assert_eq!(balance(2, 0, 5, 4), [1, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_shard_that_is_listed_twice_is_taken_once() {
+    let me = me("a");
+    let mut world =
+        World::new(vec![shard("s0", false, &[]), shard("s0", false, &[]), shard("s1", false, &[])]);
+    let plan = world.at(0, &me);
+    assert_eq!((ids(&plan.acquire), plan.readable), (vec!["s0", "s1"], 2));
+}
+
+#[test]
+fn children_wait_for_nobody_who_never_marks_an_end() {
+    let me = me("a");
+    let mut world = World::new(vec![shard("child", false, &["parent"]), shard("parent", true, &[])]);
+    world.rows.shards.insert("parent".into(), owned("b/1", 1));
+    assert!(world.at(0, &me).acquire.is_empty(), "another node of ours will mark it");
+    world.rows.shards.insert("parent".into(), owned("6b1c7a9e-0000-4000-8000-000000000001", 1));
+    assert_eq!(ids(&world.at(1, &me).acquire), ["child"]);
+}
+
+#[test]
+fn what_nodes_of_another_kind_leave_over_is_taken_up_to_their_ceiling() {
+    let me = me("a");
+    let mut shards: Vec<ShardInfo> = (0..3).map(|n| shard(&format!("c{n}"), true, &[])).collect();
+    shards.extend((0..3).map(|n| shard(&format!("o{n}"), false, &[])));
+    let mut world = World::new(shards);
+    // It is busy with shards that ended long ago.
+    for n in 0..3 {
+        let row = ShardRow { ended: true, ..owned("other", 1) };
+        world.rows.shards.insert(format!("c{n}").as_str().into(), row);
+    }
+    world.beat("other", 1_000_000);
+    let now = world.start;
+    let rows = world.rows.clone();
+    world.observed.note_unowned(&world.shards, &rows, now);
+    let first = world.at(0, &me).acquire;
+    assert_eq!(first.len(), 2, "our share");
+    world.held.extend(first);
+    for id in world.held.clone() {
+        world.rows.shards.insert(id, owned(&me.owner, 1));
+    }
+    assert!(world.at(20, &me).acquire.is_empty());
+    let plan = world.at(26, &me);
+    assert_eq!((plan.acquire.len(), plan.drain.len()), (1, 0), "nobody wanted it");
+    world.held.extend(plan.acquire);
+    assert_eq!(world.at(27, &me).drain.len(), 0, "three is what the others would hold");
 }
 
 #[test]

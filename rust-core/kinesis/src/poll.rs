@@ -62,7 +62,7 @@ impl Reader<'_> {
 
     async fn fetch(&mut self) -> Result<(), Trouble> {
         let core = self.course.core;
-        let mut permit = core.budget.acquire(self.reserve()).await;
+        let mut permit = self.course.memory(self.reserve()).await;
         if self.course.follow() || !self.course.ready() {
             self.iterator = None;
             return Ok(());

@@ -12,6 +12,7 @@ use crate::messages::Level;
 use crate::position::{Done, Start, start};
 use crate::shard::Shard;
 use crate::trouble::{Kind, Service, Trouble};
+use futures::FutureExt;
 use record::SequenceNumber;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -79,7 +80,20 @@ impl<'a> Course<'a> {
     /// Waits while [`Course::ready`] does not hold. Woken by a rewind or by room; the time-out is for the age of the
     /// lease, which nobody tells.
     pub(crate) async fn rest(&self) {
+        self.shard.rests();
         let _ = tokio::time::timeout(Duration::from_millis(250), self.shard.wake.notified()).await;
+    }
+
+    /// Waits for memory.
+    pub(crate) async fn memory(&self, bytes: usize) -> Permit {
+        if let Some(permit) = self.core.budget.acquire(bytes).now_or_never() {
+            self.shard.asks();
+            return permit;
+        }
+        self.shard.rests();
+        let permit = self.core.budget.acquire(bytes).await;
+        self.shard.asks();
+        permit
     }
 
     /// Where the shard is to be opened.
@@ -168,6 +182,7 @@ impl<'a> Course<'a> {
 
     /// A call worked.
     pub(crate) fn recovered(&mut self) {
+        self.shard.answered();
         self.backoff.reset();
         if self.troubled.take().is_some() {
             self.core.works(Service::Kinesis);

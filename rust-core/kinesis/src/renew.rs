@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -81,6 +82,9 @@ pub(crate) async fn heartbeat(core: Arc<Core>) {
     }
     loop {
         ticks.tick().await;
+        if core.abstains.load(Ordering::Acquire) {
+            continue;
+        }
         while let Err(trouble) = beat(&core).await {
             core.tell(&trouble);
             tokio::time::sleep(Duration::from_secs(2)).await;

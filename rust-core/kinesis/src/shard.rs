@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     draining: AtomicBool,
     gone: AtomicBool,
     behind_ms: AtomicI64,
+    /// Since when the reader is without an answer; `None` while it does not ask.
+    unanswered: Mutex<Option<Instant>>,
 }
 
 impl Shard {
@@ -92,6 +94,7 @@ impl Shard {
             draining: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             behind_ms: AtomicI64::new(-1),
+            unanswered: Mutex::new(Some(Instant::now())),
         }
     }
 
@@ -120,6 +123,26 @@ impl Shard {
 
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// The service answered.
+    pub(crate) fn answered(&self) {
+        *lock(&self.unanswered) = Some(Instant::now());
+    }
+
+    /// The reader wants an answer from now on.
+    pub(crate) fn asks(&self) {
+        lock(&self.unanswered).get_or_insert_with(Instant::now);
+    }
+
+    /// The reader waits for something of our own: room, memory, the lease.
+    pub(crate) fn rests(&self) {
+        *lock(&self.unanswered) = None;
+    }
+
+    /// How long the reader has been without an answer.
+    pub(crate) fn unanswered(&self) -> Duration {
+        lock(&self.unanswered).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(crate) fn set_behind(&self, behind_ms: i64) {

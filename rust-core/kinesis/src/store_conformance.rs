@@ -196,3 +196,21 @@ async fn in_dynamodb() {
     suite(&Table::new(Arc::new(Clients::new(config)))).await;
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn shards_are_listed_over_all_pages() {
+    let cloud = LocalCloud::start(Options::default()).await.unwrap();
+    cloud.kinesis().create_stream("orders", 2_500).unwrap();
+    let endpoint = cloud.aws_endpoint();
+    let keys = [
+        ("AWS Access Key ID", cloud.access_key_id()),
+        ("AWS Secret Access Key", cloud.secret_access_key()),
+        ("Endpoint Override URL", &endpoint),
+    ];
+    let stream = crate::aws::Stream::new(Arc::new(Clients::new(config("n", &keys))));
+    let listed = crate::api::StreamApi::list_shards(&stream).await.unwrap();
+    let ids: std::collections::BTreeSet<_> = listed.iter().map(|s| s.id.clone()).collect();
+    assert_eq!((listed.len(), ids.len()), (2_500, 2_500));
+    assert_eq!(cloud.journal().count("ListShards"), 3);
+    cloud.stop().await;
+}

@@ -5,13 +5,16 @@ mod migration;
 mod rig;
 mod stream;
 mod table;
+mod upstream;
 
-pub(crate) use rig::{Node, Rig, config, numbers, until};
+pub(crate) use rig::{Consumer, Node, Rig, config, numbers, until};
 use stream::FakeStream;
 pub(crate) use table::FakeStore;
+pub(crate) use upstream::UpstreamNode;
 
 use crate::shard::lock;
 use crate::trouble::{Kind, Service, Trouble};
+use rig::numbers_of;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +30,9 @@ pub(crate) struct Faults {
     next: HashMap<&'static str, Vec<Fault>>,
     /// All calls of an operation.
     always: HashMap<&'static str, Fault>,
+    /// Every so many calls of an operation.
+    every: HashMap<&'static str, (usize, Fault)>,
+    calls: HashMap<&'static str, usize>,
 }
 
 /// What befalls a call.
@@ -64,6 +70,16 @@ impl FaultPlan {
         lock(&self.0).cut = cut;
     }
 
+    /// Every `n`-th call of an operation; 0 ends it.
+    pub(crate) fn every(&self, operation: &'static str, n: usize, fault: Fault) {
+        lock(&self.0).every.insert(operation, (n, fault));
+    }
+
+    /// Calls of an operation so far.
+    pub(crate) fn calls(&self, operation: &'static str) -> usize {
+        lock(&self.0).calls.get(operation).copied().unwrap_or(0)
+    }
+
     /// This many more calls are answered, and then none.
     pub(crate) fn cut_after(&self, calls: usize) {
         lock(&self.0).left = Some(calls);
@@ -83,6 +99,14 @@ impl FaultPlan {
         }
         if faults.cut {
             return Some(Fault::Hang);
+        }
+        let call = faults.calls.entry(operation).or_default();
+        *call += 1;
+        let call = *call;
+        if let Some((n, fault)) = faults.every.get(operation).copied().filter(|(n, _)| *n > 0) {
+            if call % n == 0 {
+                return Some(fault);
+            }
         }
         let next = faults.next.get_mut(operation).filter(|n| !n.is_empty()).map(|n| n.remove(0));
         next.or_else(|| faults.always.get(operation).copied())

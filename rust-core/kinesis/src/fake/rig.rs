@@ -101,7 +101,12 @@ pub(crate) struct Consumer {
 
 /// The numbers in a part: of `{"n":1}` rows.
 pub(crate) fn numbers(part: &Part) -> Vec<u64> {
-    let lines = record::lines(&part.content);
+    numbers_of(&part.content)
+}
+
+/// The same of any text.
+pub(super) fn numbers_of(content: &[u8]) -> Vec<u64> {
+    let lines = record::lines(content);
     lines.map(|l| serde_json::from_slice::<serde_json::Value>(l).unwrap()["n"].as_u64().unwrap()).collect()
 }
 

@@ -42,18 +42,20 @@ async fn a_quiet_subscription_is_renewed_behind_its_continuation_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_subscription_is_replaced_within_forty_seconds() {
-    let rig = Rig::new(&["s0", "s1"]);
+async fn one_silent_subscription_of_twenty_is_replaced_within_forty_seconds() {
+    let names: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
+    let rig = Rig::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let node = rig.node("a", FAN_OUT);
     let consumer = node.consume();
-    consumer.until(&[rig.stream.put("s0"), rig.stream.put("s1")], SOON).await;
+    let put = || names.iter().map(|s| rig.stream.put(s)).collect::<Vec<u64>>();
+    consumer.until(&put(), SOON).await;
     tokio::time::sleep(seconds(7)).await;
     rig.stream.silence("s0");
-    let lost = rig.stream.put("s0");
-    consumer.until(&[rig.stream.put("s1")], seconds(1)).await;
-    consumer.until(&[lost], seconds(40)).await;
-    assert_eq!(rig.stream.subscriptions(), 3, "the other one was left alone");
-    assert_eq!(consumer.got().len(), 4);
+    let more = put();
+    consumer.until(&more[1..], seconds(1)).await;
+    consumer.until(&more[..1], seconds(40)).await;
+    assert_eq!(rig.stream.subscriptions(), 21, "the others were left alone");
+    assert_eq!(consumer.got().len(), 40);
 }
 
 #[tokio::test(start_paused = true)]

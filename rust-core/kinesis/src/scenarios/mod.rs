@@ -1,8 +1,10 @@
 //! Whole sources on a stream and a table in memory, in paused time.
 
 mod fan_out;
+mod interop;
 mod leases;
 mod migration;
+mod odd;
 mod output;
 mod positions;
 mod troubles;

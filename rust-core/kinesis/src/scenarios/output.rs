@@ -69,7 +69,10 @@ async fn a_full_batch_does_not_wait_for_the_turn_of_others() {
     for shard in &shards {
         rig.stream.put(shard);
     }
+    tokio::time::sleep(seconds(2)).await;
     rig.stream.put_data("s0399", format!("{{\"x\":\"{}\"}}", "y".repeat(2_000)).into());
+    // Everything is read and waits, the full one as the last.
+    tokio::time::sleep(seconds(1)).await;
     let parts = take(&node, seconds(10)).await;
     let at =
         |shard| parts.iter().find(|(_, p)| p.attribute("aws.kinesis.shard.id") == Some(shard)).unwrap().0;

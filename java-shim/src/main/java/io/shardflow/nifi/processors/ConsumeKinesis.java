@@ -337,6 +337,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
                         KinesisProperties.INITIAL_POSITION,
                         KinesisProperties.POSITION_TIMESTAMP,
                         KinesisProperties.MAX_RECORDS,
+                        KinesisProperties.SHARD_ORDER,
                         KinesisProperties.WIRE_FORMAT,
                         KinesisProperties.ENDPOINT,
                         KinesisProperties.CA_FILE)

@@ -70,6 +70,10 @@ final class KinesisProperties {
             "CBOR",
             "Binary, as AWS's SDK for Java does it: payloads are not encoded, which saves most of the work");
     static final AllowableValue JSON = new AllowableValue("JSON", "JSON", "Text, with payloads in Base64");
+    static final AllowableValue PARENTS_FIRST =
+            new AllowableValue("PARENTS_FIRST", "Parents First", "Children wait; order is kept across a reshard");
+    static final AllowableValue ANY_ORDER =
+            new AllowableValue("ANY", "Any", "Children are read at once, also while a parent has a backlog");
 
     static final PropertyDescriptor STREAM_NAME = new PropertyDescriptor.Builder()
             .name("Stream Name")
@@ -256,6 +260,16 @@ final class KinesisProperties {
             .defaultValue("64 MB")
             .build();
 
+    static final PropertyDescriptor SHARD_ORDER = new PropertyDescriptor.Builder()
+            .name("Shard Order")
+            .description(
+                    "Whether the shards that a split or a merge made wait until the shards they came from are read to"
+                            + " their ends. Only then are the records of a partition key in order across a reshard.")
+            .required(true)
+            .allowableValues(PARENTS_FIRST, ANY_ORDER)
+            .defaultValue(PARENTS_FIRST)
+            .build();
+
     static final PropertyDescriptor WIRE_FORMAT = new PropertyDescriptor.Builder()
             .name("Wire Format")
             .description("How records travel from Kinesis. JSON is for endpoints that do not speak CBOR.")
@@ -300,6 +314,7 @@ final class KinesisProperties {
             MAX_BATCH_DURATION,
             MAX_BATCH_SIZE,
             MEMORY_BUDGET,
+            SHARD_ORDER,
             WIRE_FORMAT,
             ENDPOINT,
             Proxies.SERVICE,

@@ -217,6 +217,7 @@ class ConsumeKinesisTest {
                         Map.entry("Max Records Per Request", "1000"),
                         Map.entry("Max Batch Duration", "2000"),
                         Map.entry("Max Batch Size", "1024"),
+                        Map.entry("Shard Order", "PARENTS_FIRST"),
                         Map.entry("Wire Format", "CBOR"),
                         Map.entry("Memory Budget", "67108864")),
                 config);
