@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use local_snowflake::Snowflake;
+use local_snowflake::{CutConnection, Snowflake};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -367,10 +367,17 @@ impl Network<'_> {
 
 fn serve_router(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router) -> std::io::Result<Port> {
     let service = TowerToHyperService::new(router);
-    Port::serve(listener, tls, move |_, request| {
+    Port::serve(listener, tls, move |connection, request| {
         let answer = service.call(request);
-        // A router answers every request; its error type has no values.
-        async move { answer.await.unwrap_or_else(|never| match never {}) }
+        async move {
+            // A router answers every request; its error type has no values.
+            let answer = answer.await.unwrap_or_else(|never| match never {});
+            if answer.extensions().get::<CutConnection>().is_some() {
+                connection.cut();
+                connection.over().await;
+            }
+            answer
+        }
     })
 }
 

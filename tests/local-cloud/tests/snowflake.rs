@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use local_cloud::snowflake::{Fault, Route, Trouble};
 use local_cloud::{Endpoints, LocalCloud, Options, sql};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,5 +73,21 @@ async fn the_page_shows_streams_and_tables() {
     assert_eq!(state["tables"][0]["columns"], serde_json::json!(["A", "KINESISMETADATA"]));
     assert_eq!(state["tables"][0]["last"][0], serde_json::json!(["7", null]));
     assert!(!state.to_string().contains(cloud.secret_access_key()), "the page keeps the secret");
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_cut_before_or_after_the_work() {
+    let cloud = LocalCloud::start(Options::default()).await.expect("start");
+    let endpoints = cloud.endpoints();
+    let run = async |text: &str| sql::query(&endpoints, text).await;
+    run("CREATE DATABASE d; CREATE TABLE d.public.t (a NUMBER)").await.expect("created");
+    for (trouble, rows) in [(Trouble::Cut, "0"), (Trouble::CutAfter, "1")] {
+        cloud.snowflake().faults().add(Fault::once(Route::Statements, trouble));
+        let error = run("INSERT INTO d.public.t VALUES (1)").await.expect_err("no answer");
+        assert!(matches!(error, sql::SqlError::Http(_)), "{error}");
+        let counted = run("SELECT COUNT(*) FROM d.public.t").await.expect("counted");
+        assert_eq!(counted.rows, [[Some(rows.to_owned())]]);
+    }
     cloud.stop().await;
 }

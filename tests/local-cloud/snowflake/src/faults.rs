@@ -30,6 +30,10 @@ pub enum Route {
     Statements,
 }
 
+/// Stands in the extensions of a response that must not be sent: the connection is to be cut instead.
+#[derive(Clone, Copy, Debug)]
+pub struct CutConnection;
+
 /// What goes wrong.
 #[derive(Clone, Debug)]
 pub enum Trouble {
@@ -51,6 +55,10 @@ pub enum Trouble {
     Delay(Duration),
     /// Does the work and answers after this time.
     DelayAfter(Duration),
+    /// Does nothing and has the connection cut, by whoever serves it: see [`CutConnection`].
+    Cut,
+    /// Does the work and has the connection cut: the client cannot know that it was done.
+    CutAfter,
     /// Never answers and does nothing.
     Hang,
     /// Does the work and never answers.

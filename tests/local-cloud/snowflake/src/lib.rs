@@ -23,7 +23,7 @@ mod store;
 mod streaming;
 mod values;
 
-pub use faults::{Fault, Faults, Route, Trouble};
+pub use faults::{CutConnection, Fault, Faults, Route, Trouble};
 pub use journal::{Append, AppendOutcome, Journal, Request};
 pub use options::{JournalOptions, Limits, Options, Quirks};
 pub use server::{Snowflake, StartError};

@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
-use crate::faults::{Route, Trouble};
+use crate::faults::{CutConnection, Route, Trouble};
 use crate::journal;
 use crate::server::Snowflake;
 
@@ -62,12 +62,23 @@ async fn troubled(trouble: Trouble, request: Request, next: Next) -> Response {
             tokio::time::sleep(time).await;
             response
         }
+        Trouble::Cut => cut(),
+        Trouble::CutAfter => {
+            next.run(request).await;
+            cut()
+        }
         Trouble::Hang => std::future::pending().await,
         Trouble::HangAfter => {
             next.run(request).await;
             std::future::pending().await
         }
     }
+}
+
+fn cut() -> Response {
+    let mut response = StatusCode::BAD_GATEWAY.into_response();
+    response.extensions_mut().insert(CutConnection);
+    response
 }
 
 fn refusal(status: u16, body: String) -> Response {
