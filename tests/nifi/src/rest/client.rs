@@ -55,6 +55,20 @@ impl RestClient {
         shape: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<T> {
         let what = format!("{method} /nifi-api{path}");
+        let body = self.fetch(method, path, shape).await?;
+        let body = if body.is_empty() { b"null".as_slice() } else { &body };
+        serde_json::from_slice(body)
+            .map_err(|error| Error::Unexpected(format!("{what}: the answer is not as expected: {error}")))
+    }
+
+    /// The body of a successful answer, whatever its type.
+    pub(super) async fn fetch(
+        &self,
+        method: Method,
+        path: &str,
+        shape: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Vec<u8>> {
+        let what = format!("{method} /nifi-api{path}");
         let failed = |source| Error::Http { what: what.clone(), source };
         let request = shape(self.http.request(method, format!("{}{path}", self.base)));
         let response = request.send().await.map_err(failed)?;
@@ -64,9 +78,7 @@ impl RestClient {
             let body = String::from_utf8_lossy(&body).chars().take(SHOWN_BODY).collect();
             return Err(Error::Refused { what, status: status.as_u16(), body });
         }
-        let body = if body.is_empty() { b"null".as_slice() } else { &body };
-        serde_json::from_slice(body)
-            .map_err(|error| Error::Unexpected(format!("{what}: the answer is not as expected: {error}")))
+        Ok(body.into())
     }
 
     /// Asks again and again until `done` finds what it wants in the answer.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{RestClient, part, text};
@@ -62,6 +63,12 @@ impl RestClient {
     pub async fn attributes(&self, connection: &str, flow_file: &str) -> Result<BTreeMap<String, String>> {
         let answer: Value = self.get(&format!("/flowfile-queues/{connection}/flowfiles/{flow_file}")).await?;
         part(&answer, "/flowFile/attributes")
+    }
+
+    /// The content of a queued FlowFile.
+    pub async fn content(&self, connection: &str, flow_file: &str) -> Result<Vec<u8>> {
+        let path = format!("/flowfile-queues/{connection}/flowfiles/{flow_file}/content?clientId=shardflow");
+        self.fetch(Method::GET, &path, |request| request).await
     }
 
     /// Drops what is queued anywhere in a group.
