@@ -182,8 +182,8 @@ async fn in_memory() {
     suite(&FakeStore::default()).await;
 }
 
-#[tokio::test]
-async fn in_dynamodb() {
+/// DynamoDB on loopback and its table for the application.
+async fn dynamodb() -> (LocalCloud, Table) {
     let cloud = LocalCloud::start(Options::default()).await.unwrap();
     let config = config(
         "n",
@@ -193,7 +193,35 @@ async fn in_dynamodb() {
             ("Endpoint Override URL", &cloud.aws_endpoint()),
         ],
     );
-    suite(&Table::new(Arc::new(Clients::new(config)))).await;
+    let table = Table::new(Arc::new(Clients::new(config)));
+    (cloud, table)
+}
+
+#[tokio::test]
+async fn in_dynamodb() {
+    let (cloud, table) = dynamodb().await;
+    suite(&table).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn attributes_of_other_programs_survive() {
+    let (cloud, table) = dynamodb().await;
+    table.make(Which::Main).await.unwrap();
+    let row = serde_json::json!({
+        "streamName": { "S": "orders" }, "shardId": { "S": "s0" }, "theirs": { "SS": ["kept"] },
+    });
+    cloud.dynamodb().request("PutItem", &serde_json::json!({ "TableName": "app", "Item": row })).unwrap();
+    let taken = table.acquire(&claim("a/1", LeasePrint::default()), 1).await.unwrap().unwrap();
+    let a = holder("a/1", taken.counter.unwrap());
+    assert!(table.renew(&a, 2).await.unwrap());
+    assert!(table.checkpoint(&a, &checkpoint(Some(done(1, false)), true), 3).await.unwrap());
+    assert!(table.release(&a).await.unwrap());
+    let seen = table.row("s0").await.unwrap().unwrap();
+    let reset = Claim { reset: true, ..claim("b/1", seen.print()) };
+    assert!(table.acquire(&reset, 4).await.unwrap().is_some());
+    let items = cloud.dynamodb().items("app").unwrap();
+    assert_eq!(items.iter().find(|i| i["shardId"]["S"] == "s0").unwrap()["theirs"]["SS"][0], "kept");
     cloud.stop().await;
 }
 

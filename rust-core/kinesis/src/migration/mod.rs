@@ -148,6 +148,7 @@ impl Migration {
             return Ok(Step::Wait(LOOK_EVERY));
         }
         words::earlier(core, &sorted);
+        words::timestamps(core, &sorted);
         work.delete(Which::Main, &lock, &Layout::Legacy).await
     }
 

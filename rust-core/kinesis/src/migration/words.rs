@@ -2,6 +2,7 @@
 
 use super::lease::{Lease, Sorted};
 use crate::api::ShardInfo;
+use crate::config::InitialPosition;
 use crate::core::Core;
 use crate::messages::Level;
 use crate::store::Rows;
@@ -88,6 +89,22 @@ pub(super) fn earlier(core: &Core, sorted: &Sorted) {
             format!(
                 "{} leases in table \"{}\" are of an earlier stream \"{}\" and are not taken over.",
                 sorted.earlier, core.config.application_name, core.config.stream_name
+            ),
+        );
+    }
+}
+
+/// A beginning that only the properties know.
+pub(super) fn timestamps(core: &Core, sorted: &Sorted) {
+    let word = |lease: &&Lease| lease.checkpoint.as_deref() == Some("AT_TIMESTAMP");
+    let count = sorted.ours.values().filter(word).count();
+    if count > 0 && !matches!(core.config.initial_position, InitialPosition::AtTimestamp(_)) {
+        core.messages.once(
+            Level::Warn,
+            format!(
+                "{count} shards of stream \"{}\" were to start at a timestamp that is not in the properties; they are \
+                 read from their oldest record.",
+                core.config.stream_name
             ),
         );
     }
