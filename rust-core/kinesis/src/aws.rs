@@ -7,6 +7,7 @@ use crate::api::{
 use crate::cbor::{KinesisProtocol, epoch_millis};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
+use crate::dead_connection::LeaveDeadConnections;
 use crate::handed::Handed;
 use crate::position::Start;
 use crate::trouble::{Kind, Service, Trouble, from_sdk};
@@ -25,8 +26,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-const CONNECT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// An attempt that ends at its own time-out takes its connection out of use; one that is dropped leaves a dead
+/// connection of HTTP/2 to all later calls. So attempts are shorter than what waits for them.
+const TABLE_ATTEMPT: Duration = Duration::from_secs(3);
 const OPERATION: Duration = Duration::from_secs(30);
 /// Shards a page of the listing.
 const SHARDS_PER_PAGE: i32 = 1_000;
@@ -82,6 +86,7 @@ async fn make(config: &SourceConfig, handed: &Handed) -> Made {
         .identity_cache(cache.clone())
         .timeout_config(timeouts.clone())
         .retry_config(retries.clone())
+        .interceptor(LeaveDeadConnections)
         // Cuts slow but healthy answers; the time-outs above bound every call anyway.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     kinesis.set_credentials_provider(provider.clone());
@@ -94,8 +99,9 @@ async fn make(config: &SourceConfig, handed: &Handed) -> Made {
         .region(region)
         .http_client(http)
         .identity_cache(cache)
-        .timeout_config(timeouts)
+        .timeout_config(timeouts.to_builder().operation_attempt_timeout(TABLE_ATTEMPT).build())
         .retry_config(retries)
+        .interceptor(LeaveDeadConnections)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     dynamodb.set_credentials_provider(provider);
     dynamodb.set_endpoint_url(config.endpoint.clone());

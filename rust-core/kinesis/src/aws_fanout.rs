@@ -1,22 +1,27 @@
 //! Enhanced fan-out through the AWS SDK.
 
 use crate::api::{ConsumerInfo, Event, NextEvent, Subscription};
-use crate::aws::{Stream, child_id, fetched, unreadable};
+use crate::aws::{CONNECT, Stream, child_id, fetched, unreadable};
 use crate::position::Start;
 use crate::shard::lock;
 use crate::trouble::{Service, Trouble, from_events, from_sdk};
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::types::{
     ConsumerStatus, ShardIteratorType, StartingPosition, SubscribeToShardEvent, SubscribeToShardEventStream,
 };
 use aws_smithy_types::DateTime;
 use record::SequenceNumber;
+use std::time::Duration;
 
 const SUBSCRIBE: &str = "SubscribeToShard";
 
 /// Subscriptions a connection carries. An HTTP/2 server allows about a hundred streams a connection, and the client
 /// would let further ones wait for ever.
 const PER_LANE: u64 = 40;
+/// Longest time until the service accepts a subscription. Where a connection is dead this comes on top of the silence
+/// that was waited for, and both together must stay below 40 seconds.
+const ATTEMPT: Duration = Duration::from_secs(4);
 /// Connections at most.
 const LANES: u64 = 32;
 
@@ -66,8 +71,10 @@ impl Stream {
             let mut lanes = lock(&self.lanes);
             let lane = lanes.entry(lane / PER_LANE % LANES);
             let connect = || {
-                let config =
-                    made.reading_config.to_builder().http_client(self.clients.config.network.client());
+                let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT);
+                let timeouts = timeouts.operation_attempt_timeout(ATTEMPT).build();
+                let config = made.reading_config.to_builder().timeout_config(timeouts);
+                let config = config.http_client(self.clients.config.network.client());
                 aws_sdk_kinesis::Client::from_conf(config.build())
             };
             lane.or_insert_with(connect).clone()

@@ -15,6 +15,7 @@ mod config;
 mod consumer;
 mod coordinator;
 mod core;
+mod dead_connection;
 mod deregister;
 mod draft;
 mod dynamo;
