@@ -19,6 +19,9 @@ use tokio::time::Instant;
 const LARGEST_PAGE: usize = 10_000_000;
 /// Room left for growth over the last page when memory is reserved.
 const GROWTH: usize = 256 * 1024;
+/// An answer is there twice: while it is put together from what came over the network, and again beside the rows that
+/// are made of it.
+const COPIES: usize = 2;
 /// Longest time of one GetRecords or GetShardIterator.
 const LIMIT: Duration = Duration::from_secs(12);
 
@@ -62,7 +65,7 @@ impl Reader<'_> {
 
     async fn fetch(&mut self) -> Result<(), Trouble> {
         let core = self.course.core;
-        let mut permit = self.course.memory(self.reserve()).await;
+        let mut permit = self.course.memory(self.reserve() * COPIES).await;
         if self.course.follow() || !self.course.ready() {
             self.iterator = None;
             return Ok(());
@@ -82,7 +85,7 @@ impl Reader<'_> {
         self.iterator = None;
         self.course.recovered();
         let bytes = page.bytes();
-        permit.resize(bytes);
+        permit.resize(bytes * COPIES);
         self.last_page = Some(bytes);
         core.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let behind = page.millis_behind.unwrap_or(0) > 0;

@@ -39,6 +39,8 @@ struct Work<'a> {
     /// The last of `drafts` takes more records.
     open: bool,
     nothing: Permit,
+    /// Bytes that the records not shaped yet will take, about.
+    room: usize,
 }
 
 /// Where a payload is from.
@@ -48,6 +50,8 @@ struct Origin<'a> {
     arrival_ms: Option<i64>,
 }
 
+/// What metadata and separators add to a record, about.
+const AROUND: usize = 400;
 /// Bytes after which other tasks get the worker.
 const BREATH: usize = 1 << 20;
 
@@ -65,13 +69,16 @@ impl Shaper {
         let nothing = permit.split_nothing();
         let open = tail.is_some();
         let drafts: Vec<Draft> = tail.into_iter().collect();
-        let mut work = Work { shaper: self, behind_ms, now: Instant::now(), drafts, open, nothing };
+        let room = records.iter().map(|record| record.data.len() + AROUND).sum();
+        let mut work = Work { shaper: self, behind_ms, now: Instant::now(), drafts, open, nothing, room };
         let (mut silent, mut read, mut bytes) = (None, None, 0);
         for record in records {
-            bytes += record.data.len();
+            let length = record.data.len();
+            bytes += length;
             let (position, content) = work.record(record, drop_through);
             silent = if content { None } else { Some(position.clone()) };
             read = Some(position);
+            work.room = work.room.saturating_sub(length + AROUND);
             if bytes > BREATH {
                 bytes = 0;
                 tokio::task::yield_now().await;
@@ -158,7 +165,8 @@ impl Work<'_> {
         match self.drafts.last_mut().filter(|_| self.open) {
             Some(Draft { content: Content::Joined(bytes), .. }) => write(bytes, false)?,
             _ => {
-                let mut bytes = Vec::new();
+                // Growing by doubling would take up to twice the memory that is needed.
+                let mut bytes = Vec::with_capacity(self.room);
                 write(&mut bytes, true)?;
                 let draft = self.begin(from, Content::Joined(bytes));
                 self.drafts.push(draft);
