@@ -17,7 +17,8 @@ use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::endpoints::Endpoints;
 use crate::kinesis::{Kinesis, KinesisOptions};
-use crate::net::{CutPlan, Port, TlsError, acceptor, bind, http1_only, user_key};
+use crate::net::{Port, TlsError, acceptor, bind, http1_only, user_key};
+use crate::network::Network;
 use crate::page::{self, Sources};
 use crate::setup::{folder, front};
 
@@ -314,54 +315,6 @@ impl LocalCloud {
         self.aws.stop().await;
         self.snowflake_port.stop().await;
         self.page.stop().await;
-    }
-}
-
-/// The connections of one port, and their faults.
-#[derive(Debug)]
-pub struct Network<'a>(&'a Port);
-
-impl Network<'_> {
-    /// Cuts every open connection and says how many there were.
-    pub fn cut_all(&self) -> usize {
-        self.0.connections.cut_all()
-    }
-
-    /// Refuses new connections and cuts the open ones, until told otherwise.
-    pub fn refuse(&self, refuse: bool) {
-        self.0.refuse(refuse);
-        if refuse {
-            self.0.connections.cut_all();
-        }
-    }
-
-    /// Accepts connections and neither reads nor writes them, until told otherwise. Those that were open fall silent
-    /// too, and stay so.
-    pub fn silence(&self, silent: bool) {
-        self.0.connections.silence(silent);
-    }
-
-    /// Asks the peers of all open connections to leave (GOAWAY of HTTP/2) and says how many there were. What is under
-    /// way on them is finished.
-    pub fn go_away(&self) -> usize {
-        self.0.connections.go_away()
-    }
-
-    /// Lets connections die by a plan from now on; `None` ends it.
-    pub fn plan_cuts(&self, plan: Option<CutPlan>) {
-        self.0.connections.plan(plan);
-    }
-
-    /// Connections open now.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.0.connections.counts().0
-    }
-
-    /// Connections accepted since the start.
-    #[must_use]
-    pub fn accepted(&self) -> u64 {
-        self.0.connections.counts().1
     }
 }
 

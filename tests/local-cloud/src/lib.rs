@@ -7,6 +7,7 @@ mod dynamodb;
 mod endpoints;
 mod kinesis;
 mod net;
+mod network;
 mod page;
 mod setup;
 pub mod sql;
@@ -16,7 +17,7 @@ pub use aws::{
     AccessKey, Action, AwsError, Call, EventTrouble, Faults, Journal, Policy, Rule, RuleId, Statement, When,
 };
 pub use clock::Clock;
-pub use cloud::{LocalCloud, Network, Options, StartError, Transport};
+pub use cloud::{LocalCloud, Options, StartError, Transport};
 pub use dynamodb::DynamoDb;
 pub use endpoints::Endpoints;
 pub use kinesis::{
@@ -25,3 +26,4 @@ pub use kinesis::{
 };
 pub use local_snowflake as snowflake;
 pub use net::CutPlan;
+pub use network::Network;

@@ -16,6 +16,8 @@ mod generated;
 mod iterators;
 #[path = "sdk/limits.rs"]
 mod limits;
+#[path = "sdk/network.rs"]
+mod network;
 #[path = "sdk/reshard.rs"]
 mod reshard;
 #[path = "sdk/security.rs"]
