@@ -57,7 +57,8 @@ class NativeLibraryTest {
         Library.require();
         final Path copy = Files.copy(Library.file(), folder.resolve("replaced"));
         assertEquals(
-                "collected", run(folder, "let-go", copy.toString()).lines().toList().getLast());
+                "collected",
+                run(folder, "let-go", copy.toString()).lines().toList().getLast());
     }
 
     @Test
