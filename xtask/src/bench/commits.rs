@@ -77,8 +77,7 @@ pub async fn of_nifi(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
     let seen = bench.seen().await?;
     let received = bench.rig.rest.timed_events(&bench.rig.consumer, "RECEIVE", 1_000).await?;
     let dropped = bench.rig.rest.timed_events(&publisher, "DROP", 1_000).await?;
-    bench.rig.stop_processor(&bench.rig.consumer).await?;
-    bench.rig.stop_processor(&publisher).await?;
+    bench.rig.stop_all().await?;
     let (mut appends, mut successes) = (Vec::new(), Vec::new());
     for append in &seen.appends {
         appends.extend(covered(append, &received).map(|at| after(append.at_ms, at)));

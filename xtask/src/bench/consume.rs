@@ -79,6 +79,9 @@ pub struct Options {
     /// Leave docs/performance.md as it is.
     #[arg(long)]
     dry: bool,
+    /// Build everything with the release profile first, and measure that.
+    #[arg(long)]
+    pub release: bool,
 }
 
 /// One repetition: NiFi and the floors, one right after the other.

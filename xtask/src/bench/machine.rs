@@ -36,9 +36,10 @@ pub fn described(place: &Place) -> String {
         output(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(&place.root));
     let java = output(Command::new(place.java_home.join("bin/java")).arg("--version"));
     let java = java.lines().next().unwrap_or_default().to_owned();
+    let profile = if super::optimised() { "release profile" } else { "workspace's default build profile" };
     format!(
-        "{date}, commit {commit}. {cores} × {model}, {memory} GiB, Linux; load before the run {load}. {java}. The \
-         workspace's default build profile."
+        "{date}, commit {commit}. {cores} × {model}, {memory} GiB, Linux; load before the run {load}. {java}. \
+         Built with the {profile}."
     )
 }
 

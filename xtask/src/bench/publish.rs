@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1.0)]
     volume: f64,
     /// Length of the measurement of delays, for NiFi and for Snowflake's client; 0 leaves it out.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 15.0)]
     trickle_seconds: f64,
     /// Write everything measured to this file as JSON.
     #[arg(long, value_name = "FILE")]
@@ -52,6 +52,9 @@ pub struct Options {
     /// Leave docs/performance.md as it is.
     #[arg(long)]
     dry: bool,
+    /// Build everything with the release profile first, and measure that.
+    #[arg(long)]
+    pub release: bool,
 }
 
 /// One run of one program.

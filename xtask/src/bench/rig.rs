@@ -123,9 +123,15 @@ impl Rig {
         Ok(self.rest.schedule_processor(id, "RUNNING").await?)
     }
 
-    /// Stops one processor and waits until nothing of the group runs.
+    /// Stops the only processor that runs.
     pub async fn stop_processor(&self, id: &str) -> Result<()> {
         self.rest.schedule_processor(id, "STOPPED").await?;
+        Ok(self.rest.wait_until_idle(&self.group, STOP).await?)
+    }
+
+    /// Stops everything.
+    pub async fn stop_all(&self) -> Result<()> {
+        self.rest.stop_group(&self.group).await?;
         Ok(self.rest.wait_until_idle(&self.group, STOP).await?)
     }
 

@@ -54,6 +54,8 @@ enum Command {
     Calls,
     /// The appends so far, and how often statuses were asked for; then forgets.
     Appends,
+    /// Bytes of rows in the appends so far; forgets nothing.
+    Arrived,
     /// How long Snowflake takes to answer, and from an append to its commit.
     Delay { answer_ms: u64, commit_ms: u64 },
 }
@@ -127,6 +129,11 @@ async fn obey(cloud: &LocalCloud, command: Command) -> Outcome<Value> {
         }
         Command::Calls => return Ok(calls(cloud)),
         Command::Appends => return Ok(appends(cloud)),
+        Command::Arrived => {
+            let appends = cloud.snowflake().journal().appends();
+            let accepted = appends.iter().filter(|append| append.outcome == AppendOutcome::Accepted);
+            return Ok(json!(accepted.map(|append| append.uncompressed).sum::<usize>()));
+        }
         Command::Delay { answer_ms, commit_ms } => {
             let snowflake = cloud.snowflake();
             snowflake.faults().clear();
