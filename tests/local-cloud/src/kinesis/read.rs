@@ -92,8 +92,8 @@ impl Kinesis {
         if limited && !lock(&shard.buckets).begin_read(now_ms) {
             return Err(stream.rate_exceeded(&shard.id));
         }
-        let page =
-            self.page(&stream, &shard, iterator.ordinal, usize::try_from(limit).unwrap_or(MAX_RECORDS));
+        let most = (usize::try_from(limit).unwrap_or(MAX_RECORDS), MAX_BYTES);
+        let page = self.page(&stream, &shard, iterator.ordinal, most);
         if limited {
             lock(&shard.buckets).end_read(now_ms, page.entries.iter().map(|entry| entry.size()).sum());
         }
@@ -118,12 +118,18 @@ impl Kinesis {
         Ok((stream, shard))
     }
 
-    /// Reads a page after trimming what left retention.
-    pub(super) fn page(&self, stream: &Stream, shard: &Shard, ordinal: u64, limit: usize) -> Page {
+    /// Reads a page of at most so many records and bytes, after trimming what left retention.
+    pub(super) fn page(
+        &self,
+        stream: &Stream,
+        shard: &Shard,
+        ordinal: u64,
+        (records, bytes): (usize, usize),
+    ) -> Page {
         let horizon_ms = read(&stream.state).horizon_ms(self.now_ms());
         let mut log = lock(&shard.log);
         log.trim(horizon_ms, self.inner.options.max_shard_bytes);
-        log.page(ordinal, limit, MAX_BYTES)
+        log.page(ordinal, records, bytes)
     }
 }
 

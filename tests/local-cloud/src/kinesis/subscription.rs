@@ -189,21 +189,7 @@ impl Running {
     }
 
     fn page(&self) -> Page {
-        let mut page = self.kinesis.page(&self.stream, &self.shard, self.ordinal, EVENT_RECORDS);
-        let mut bytes = 0;
-        let fitting = page.entries.iter().take_while(|entry| {
-            let fits = bytes == 0 || bytes + entry.size() <= EVENT_BYTES;
-            bytes += entry.size().max(1);
-            fits
-        });
-        let fitting = fitting.count();
-        if let Some(first_left) = page.entries.get(fitting) {
-            page.unread_since_ms = Some(first_left.arrival_ms);
-            page.closed = None;
-            page.next -= (page.entries.len() - fitting) as u64;
-            page.entries.truncate(fitting);
-        }
-        page
+        self.kinesis.page(&self.stream, &self.shard, self.ordinal, (EVENT_RECORDS, EVENT_BYTES))
     }
 
     fn event(&mut self, page: Page, now_ms: i64) -> Bytes {
