@@ -1,7 +1,6 @@
 //! Networks that break below a whole answer: nothing is lost, nothing comes twice, and reading goes on in time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "shared with other tests")]
 mod cloud_support;
 
 use cloud_support::{Reader, Rig, STREAM, until};
