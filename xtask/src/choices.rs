@@ -40,6 +40,12 @@ pub enum Destination {
     Interactive,
 }
 
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
 impl From<Destination> for Shape {
     fn from(destination: Destination) -> Self {
         match destination {

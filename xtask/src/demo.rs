@@ -102,6 +102,7 @@ async fn show(place: &Place, options: &Options, system: System, progress: &Progr
         seconds,
         shards: system.producer.count_shards().await?.1,
         consumer_type: options.consumer_type.to_string(),
+        destination: options.destination.to_string(),
     };
     let bad = bad_among(options.records);
     print_figures(&figures, &audit, bad, settings);

@@ -33,6 +33,8 @@ pub struct Report {
     pub shards: usize,
     /// How the stream was read.
     pub consumer_type: String,
+    /// What the rows went to, as on the command line.
+    pub destination: String,
 }
 
 /// Writes a value as JSON to a file.

@@ -34,8 +34,8 @@ fn unanswered() -> Vec<Lost> {
         }
     }
     let body = "\"ERR_GENERAL_EXCEPTION_RETRY_REQUEST\"".to_owned();
-    for status in [500, 503] {
-        let trouble = Trouble::RefuseAfter { status, body: body.clone() };
+    let refused = |status| Trouble::RefuseAfter { status, body: body.clone() };
+    for trouble in [refused(500), refused(503), Trouble::CutAfter] {
         for (route, skip) in [(Route::Token, 0), (Route::Open, 0), (Route::Append, 0), (Route::Append, 1)] {
             lost.push(Lost::Snowflake(route, skip, trouble.clone()));
         }

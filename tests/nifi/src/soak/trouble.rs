@@ -215,7 +215,8 @@ fn ambiguous(rng: &mut StdRng) -> Trouble {
     let body = "\"ERR_GENERAL_EXCEPTION_RETRY_REQUEST\"".to_owned();
     let trouble = match rng.random_range(0..8) {
         0..4 => SnowflakeTrouble::RefuseAfter { status: 503, body },
-        4..7 => SnowflakeTrouble::RefuseAfter { status: 500, body },
+        4 => SnowflakeTrouble::RefuseAfter { status: 500, body },
+        5..7 => SnowflakeTrouble::CutAfter,
         _ => SnowflakeTrouble::HangAfter,
     };
     let times = if matches!(trouble, SnowflakeTrouble::HangAfter) { 1 } else { times };
