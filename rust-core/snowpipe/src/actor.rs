@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::body::Job;
 use crate::budget::Held;
@@ -33,6 +34,8 @@ pub(crate) struct Actor {
     pub(crate) poller: Arc<Poller>,
     pub(crate) machine: Arc<Mutex<Machine>>,
     pub(crate) entries: Entries,
+    /// The sink is closed, or the channel is let go.
+    pub(crate) end: CancellationToken,
     pub(crate) waits: HashMap<Id, AbortHandle>,
     pub(crate) memory: Arc<Mutex<HashMap<Id, Held>>>,
     /// Bodies below were discarded; the writer may have announced one just before.
@@ -42,7 +45,7 @@ pub(crate) struct Actor {
 impl Actor {
     /// Runs until the sink is closed.
     pub(crate) async fn run(mut self, mut events: UnboundedReceiver<Event>) {
-        let stop = self.core.stop.clone();
+        let stop = self.end.clone();
         loop {
             let now = self.core.now();
             let wake = lock(&self.machine).next_wake(now);
@@ -57,6 +60,7 @@ impl Actor {
             self.handle(event);
         }
         self.channel.close();
+        self.poller.watch(&self.channel, false);
         for (_, entry) in lock(&self.entries).drain() {
             entry.cell.end(State::Retry, 0, Some("the sink was closed".to_owned()));
         }

@@ -1,41 +1,36 @@
 //! The sink: hands uploads to channels and reports on them.
 
+mod place;
+mod retire;
+
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use record::ShardedNumber;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Actor, Entries, Entry, lock};
 use crate::api::transit_path;
 use crate::cell::Cell;
 use crate::channel::Channel;
-use crate::config::{ChannelType, Resolution, SinkConfig};
+use crate::config::{Resolution, SinkConfig};
 use crate::core::Core;
 use crate::error::{ConfigError, SinkError};
-use crate::machine::{Event, Id, Machine, Rules, Span};
+use crate::machine::{Event, Id, Machine, Span};
 use crate::messages::Message;
-use crate::names::{self, PipePath};
+use crate::names::PipePath;
 use crate::notice;
 use crate::poller::Poller;
 use crate::progress::{Progress, State};
-use crate::request::{Destination, UploadRequest};
+use crate::request::UploadRequest;
 use crate::verify::{Finding, verify};
+use place::Place;
 
-/// Documented limit is 10 requests a second and channel.
-const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
-/// Documented limit of a channel, uncompressed bytes a second.
-const BYTE_RATE: u64 = 20_000_000;
-/// `SHARDFLOW_CHANNEL_PACE=off` in the environment: appends leave as fast as they are answered. For measurements against
-/// a service without limits; Snowflake would throttle.
-static UNPACED: LazyLock<bool> =
-    LazyLock::new(|| std::env::var("SHARDFLOW_CHANNEL_PACE").is_ok_and(|value| value == "off"));
-/// Appends at a time to one elastic channel.
-const LANES: u64 = 4;
 /// Ended uploads that are remembered.
 const ENDED: usize = 2_000;
 /// Longest time `write` blocks.
@@ -45,7 +40,11 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Sink {
     core: Arc<Core>,
-    channels: Mutex<HashMap<(PipePath, String), Arc<Known>>>,
+    channels: Mutex<HashMap<Key, Arc<Known>>>,
+    /// Tokens of channels that were let go.
+    proven: Mutex<HashMap<Key, ShardedNumber>>,
+    /// When idle channels were looked for, in milliseconds of the core's time.
+    swept: AtomicU64,
     pollers: Mutex<HashMap<PipePath, Arc<Poller>>>,
     uploads: Mutex<HashMap<Id, Upload>>,
     /// Uploads whose end was told, oldest first.
@@ -55,10 +54,19 @@ pub struct Sink {
     number: AtomicU64,
 }
 
+/// Pipe and name of a channel.
+type Key = (PipePath, String);
+
 struct Known {
     channel: Arc<Channel>,
     machine: Arc<Mutex<Machine>>,
     entries: Entries,
+    /// Ends the channel's task.
+    end: CancellationToken,
+    /// When an upload was begun last, in milliseconds of the core's time.
+    used: AtomicU64,
+    /// No upload may be begun any more.
+    retired: AtomicBool,
 }
 
 impl std::fmt::Debug for Known {
@@ -67,13 +75,8 @@ impl std::fmt::Debug for Known {
     }
 }
 
-/// Where an upload goes.
-struct Place {
-    destination: Destination,
-    pipe: PipePath,
-    name: String,
-    label: String,
-    elastic: Option<String>,
+fn millis(now: Duration) -> u64 {
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +94,8 @@ impl Sink {
         Self {
             core: Arc::new(Core::new(config, runtime)),
             channels: Mutex::default(),
+            proven: Mutex::default(),
+            swept: AtomicU64::new(0),
             pollers: Mutex::default(),
             uploads: Mutex::default(),
             ended: Mutex::default(),
@@ -109,11 +114,20 @@ impl Sink {
         }
         let span = self.span(&upload)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let known = self.channel(self.place(&upload, id))?;
-        let uri = self.transit_uri(&known.channel);
-        let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0)));
-        let entry = Entry { cell: Arc::clone(&cell), start: span.start.clone(), end: span.end.clone() };
-        lock(&known.entries).insert(id, entry);
+        self.sweep();
+        let place = self.place(&upload, id);
+        let (known, cell) = loop {
+            let known = self.channel(place.clone())?;
+            let uri = self.transit_uri(&known.channel);
+            let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0)));
+            let entry = Entry { cell: Arc::clone(&cell), start: span.start.clone(), end: span.end.clone() };
+            lock(&known.entries).insert(id, entry);
+            if !known.retired.load(Ordering::SeqCst) {
+                break (known, cell);
+            }
+            lock(&known.entries).remove(&id);
+        };
+        known.used.store(millis(self.core.now()), Ordering::Relaxed);
         known.channel.tell(Event::Begin { upload: id, span });
         lock(&self.uploads).insert(id, Upload { known, cell });
         Ok(id)
@@ -151,47 +165,6 @@ impl Sink {
         Ok(Span { start, end, previous, size: upload.size })
     }
 
-    /// The channel that an upload goes through.
-    fn place(&self, upload: &UploadRequest, id: Id) -> Place {
-        let destination = &upload.destination;
-        let pipe = PipePath::of(destination);
-        let label = names::label(destination);
-        match self.core.config.channel_type {
-            ChannelType::Standard => {
-                let name = names::channel(&upload.channel_group);
-                Place {
-                    destination: destination.clone(),
-                    pipe,
-                    label: format!("channel {name} of {label}"),
-                    name,
-                    elastic: None,
-                }
-            }
-            ChannelType::Elastic => Place {
-                destination: destination.clone(),
-                pipe,
-                label: format!("elastic channel of {label}"),
-                name: format!("ELASTIC-{}", id % LANES),
-                elastic: Some(names::elastic_path(destination)),
-            },
-        }
-    }
-
-    fn rules(&self, place: &Place) -> Rules {
-        let config = &self.core.config;
-        let elastic = place.elastic.is_some();
-        Rules {
-            label: place.label.clone(),
-            tracked: config.resolution != Resolution::Disabled,
-            insert_timeout: config.insert_timeout,
-            tracking_timeout: config.tracking_timeout,
-            gap_strategy: config.gap_strategy,
-            gap_timeout: config.gap_timeout,
-            request_interval: if elastic || *UNPACED { Duration::ZERO } else { REQUEST_INTERVAL },
-            byte_rate: if elastic || *UNPACED { u64::MAX } else { BYTE_RATE },
-        }
-    }
-
     fn channel(&self, place: Place) -> Result<Arc<Known>, SinkError> {
         let mut channels = lock(&self.channels);
         let key = (place.pipe.clone(), place.name.clone());
@@ -214,8 +187,11 @@ impl Sink {
             .map_err(|reason| ConfigError::new("Compression Level", reason))?;
         let known = Arc::new(Known {
             channel: Arc::new(channel),
-            machine: Arc::new(Mutex::new(Machine::new(rules, rand::random()))),
+            machine: Arc::new(Mutex::new(Machine::new(rules, rand::random()).resume(self.proven(&key)))),
             entries: Entries::default(),
+            end: self.core.stop.child_token(),
+            used: AtomicU64::new(millis(self.core.now())),
+            retired: AtomicBool::new(false),
         });
         let actor = Actor {
             core: Arc::clone(&self.core),
@@ -223,6 +199,7 @@ impl Sink {
             poller,
             machine: Arc::clone(&known.machine),
             entries: Arc::clone(&known.entries),
+            end: known.end.clone(),
             waits: HashMap::new(),
             memory: Arc::default(),
             live_from: 0,

@@ -175,4 +175,49 @@ mod tests {
             assert!(!error.contains("secret-token"));
         }
     }
+
+    #[test]
+    fn every_usual_encryption_is_read() {
+        let document = generated();
+        let plain = document.to_pem("PRIVATE KEY", LineEnding::LF).unwrap();
+        let expected = SigningKey::load(&secret(&plain), None).unwrap().fingerprint;
+        let folder = std::env::temp_dir().join(format!("shardflow-keys-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (from, to) = (folder.join("plain.p8"), folder.join("encrypted.p8"));
+        std::fs::write(&from, plain.as_bytes()).unwrap();
+        let convert = |options: &[&str]| {
+            let output = std::process::Command::new("openssl")
+                .args(["pkcs8", "-topk8", "-passout", "pass:right", "-in"])
+                .arg(&from)
+                .arg("-out")
+                .arg(&to)
+                .args(options)
+                .output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        for options in [
+            &["-v2", "aes-128-cbc"][..],
+            &["-v2", "aes-192-cbc"],
+            &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512"],
+            &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"],
+            &["-v2", "des3"],
+            &["-scrypt"],
+        ] {
+            if !convert(options) {
+                println!("this machine's openssl does not make {options:?}");
+                continue;
+            }
+            let text = std::fs::read_to_string(&to).unwrap();
+            let key = SigningKey::load(&secret(&text), Some(&secret("right"))).map(|key| key.fingerprint);
+            assert_eq!(key.as_ref(), Ok(&expected), "{options:?}");
+            let wrong = SigningKey::load(&secret(&text), Some(&secret("wrong"))).unwrap_err();
+            assert!(wrong.contains("is wrong"), "{wrong}");
+        }
+        if convert(&["-v1", "PBE-MD5-DES"]) {
+            let text = std::fs::read_to_string(&to).unwrap();
+            let error = SigningKey::load(&secret(&text), Some(&secret("right"))).unwrap_err();
+            assert!(error.contains("aes-256-cbc"), "{error}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -79,6 +79,11 @@ impl RowErrors {
         }
     }
 
+    /// Whether no rejection is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
     /// Charges rejections to the committed uploads: new ones, and those counted while an upload was half committed.
     pub(super) fn charge(
         &mut self,

@@ -48,6 +48,10 @@ impl Holes {
         self.0.push_back(hole);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How far a predecessor may reach when everything up to `tail` is accounted for.
     pub(super) fn reach(&self, tail: &Token) -> Token {
         let mut reached = tail.clone();

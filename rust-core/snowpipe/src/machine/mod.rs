@@ -155,6 +155,28 @@ impl Machine {
         }
     }
 
+    /// Goes on from what was seen committed before the channel was let go.
+    pub(crate) fn resume(mut self, proven: Option<Token>) -> Self {
+        self.proven = proven;
+        self
+    }
+
+    /// The highest token that was seen committed.
+    pub(crate) fn proven(&self) -> Option<&Token> {
+        self.proven.as_ref()
+    }
+
+    /// Whether nothing is under way, and nothing is known that the committed token does not tell.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.uploads.is_empty()
+            && self.bodies.is_empty()
+            && self.acked.is_empty()
+            && self.sending.is_none()
+            && self.holes.is_empty()
+            && self.errors.is_empty()
+            && self.blame.is_none()
+    }
+
     /// Takes one event and says what is to be done, in order.
     pub(crate) fn on_event(&mut self, event: Event, now: Now) -> Vec<Action> {
         match event {

@@ -64,6 +64,8 @@ pub(super) struct Opening {
 pub(super) enum Reason {
     /// An upload was abandoned half-written, or a new owner is to take over: nobody's fault.
     Abandoned,
+    /// The service or the way to it is down: nothing of ours to give up for.
+    Down(String),
     /// The continuation token is void.
     Stale(String),
     /// Anything else.
@@ -110,6 +112,11 @@ impl Machine {
     pub(super) fn recover(&mut self, reason: Reason, now: Now) {
         let pause = match &reason {
             Reason::Abandoned => Duration::ZERO,
+            Reason::Down(text) => {
+                let note = format!("{}: opened anew, {text}", self.rules.label);
+                self.say(Level::Warn, "reopen", note);
+                self.backoff(3, Duration::from_millis(500), Duration::from_secs(8))
+            }
             Reason::Stale(text) | Reason::Broken(text) => {
                 let note = format!("{}: opened anew, {text}", self.rules.label);
                 self.say(Level::Warn, "reopen", note);

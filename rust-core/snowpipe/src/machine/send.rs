@@ -197,7 +197,11 @@ impl Machine {
             }
             FaultClass::Auth | FaultClass::Missing | FaultClass::Transient => {
                 if waited >= self.rules.insert_timeout {
-                    return self.recover(Reason::Broken(detail), now);
+                    let reason = match fault.class {
+                        FaultClass::Transient => Reason::Down(detail),
+                        _ => Reason::Broken(detail),
+                    };
+                    return self.recover(reason, now);
                 }
                 let pause = self.backoff(tries, Duration::from_millis(250), Duration::from_secs(8));
                 self.retry_append(pause.max(fault.retry_after.unwrap_or_default()), now);

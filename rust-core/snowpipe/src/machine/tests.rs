@@ -293,3 +293,71 @@ fn a_body_that_may_have_been_taken_is_not_split() {
         assert_eq!(bench.has(|a| *a == Action::Discard), !split, "{first:?}");
     }
 }
+
+#[test]
+fn an_outage_of_ten_minutes_costs_no_flow_file() {
+    let mut bench = Bench::open(Some(10));
+    let started = bench.now;
+    let mut upload = 1;
+    bench.begin(upload, 11, 20, Some(10));
+    bench.write(upload, 11, 20, 1);
+    while bench.now - started < Duration::from_secs(600) {
+        let Some((body, attempt)) = bench.append_asked() else {
+            bench.later(1);
+            continue;
+        };
+        bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Transient)) });
+        if bench.has(|a| *a == Action::Discard) {
+            bench.answer_open(Ok(status(Some(10), 0)));
+            assert!(matches!(bench.outcome(upload), Some(Settled::Retry(_))), "{:?}", bench.actions);
+            upload += 1;
+            bench.begin(upload, 11, 20, Some(10));
+            bench.write(upload, 11, 20, upload);
+        }
+    }
+    let healed = bench.now;
+    while bench.append_asked().is_none() {
+        bench.later(1);
+    }
+    assert!(bench.now - healed <= Duration::from_secs(30));
+    let (body, attempt) = bench.append_asked().unwrap();
+    bench.event(Event::Appended { body, attempt, answer: Ok("0_9".into()) });
+    bench.status(status(Some(20), 0));
+    assert_eq!(bench.outcome(upload), Some(&COMMITTED));
+}
+
+#[test]
+fn a_pipe_that_moves_for_three_minutes_is_waited_for() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.write(1, 11, 20, 1);
+    let moved = || fault(FaultClass::ClientInvalid);
+    bench.event(Event::Appended { body: 1, attempt: 0, answer: Err(moved()) });
+    let started = bench.now;
+    while bench.now - started < Duration::from_secs(180) {
+        bench.answer_open(Err(moved()));
+        assert!(!matches!(bench.outcome(1), Some(Settled::Failed(_))));
+    }
+    bench.begin(2, 11, 20, Some(10));
+    let healed = bench.now;
+    bench.answer_open(Ok(status(Some(10), 0)));
+    assert!(bench.now - healed <= Duration::from_secs(16), "{:?}", bench.now - healed);
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })));
+}
+
+#[test]
+fn a_destination_that_stays_missing_fails_what_waits_for_it() {
+    let mut bench = Bench::new(true, GapStrategy::Wait);
+    bench.begin(1, 11, 20, Some(10));
+    let started = bench.now;
+    while bench.outcome(1).is_none() {
+        bench.answer_open(Err(fault(FaultClass::Missing)));
+        assert!(bench.now - started < Duration::from_secs(150));
+    }
+    assert!(matches!(bench.outcome(1), Some(Settled::Failed(_))));
+    assert!(bench.now - started >= Duration::from_secs(120));
+    bench.later(31);
+    bench.begin(2, 11, 20, Some(10));
+    bench.answer_open(Ok(status(Some(10), 0)));
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })), "it is tried again");
+}

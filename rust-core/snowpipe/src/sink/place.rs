@@ -1,0 +1,74 @@
+//! Which channel an upload goes through, and the rules of that channel.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::Sink;
+use crate::config::{ChannelType, Resolution};
+use crate::machine::{Id, Rules};
+use crate::names::{self, PipePath};
+use crate::request::{Destination, UploadRequest};
+
+/// Documented limit is 10 requests a second and channel.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
+/// Documented limit of a channel, uncompressed bytes a second.
+const BYTE_RATE: u64 = 20_000_000;
+/// `SHARDFLOW_CHANNEL_PACE=off` in the environment: appends leave as fast as they are answered. For measurements against
+/// a service without limits; Snowflake would throttle.
+static UNPACED: LazyLock<bool> =
+    LazyLock::new(|| std::env::var("SHARDFLOW_CHANNEL_PACE").is_ok_and(|value| value == "off"));
+/// Appends at a time to one elastic channel.
+const LANES: u64 = 4;
+
+/// Where an upload goes.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) destination: Destination,
+    pub(super) pipe: PipePath,
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) elastic: Option<String>,
+}
+
+impl Sink {
+    /// The channel that an upload goes through.
+    pub(super) fn place(&self, upload: &UploadRequest, id: Id) -> Place {
+        let destination = &upload.destination;
+        let pipe = PipePath::of(destination);
+        let label = names::label(destination);
+        match self.core.config.channel_type {
+            ChannelType::Standard => {
+                let name = names::channel(&upload.channel_group);
+                Place {
+                    destination: destination.clone(),
+                    pipe,
+                    label: format!("channel {name} of {label}"),
+                    name,
+                    elastic: None,
+                }
+            }
+            ChannelType::Elastic => Place {
+                destination: destination.clone(),
+                pipe,
+                label: format!("elastic channel of {label}"),
+                name: format!("ELASTIC-{}", id % LANES),
+                elastic: Some(names::elastic_path(destination)),
+            },
+        }
+    }
+
+    pub(super) fn rules(&self, place: &Place) -> Rules {
+        let config = &self.core.config;
+        let elastic = place.elastic.is_some();
+        Rules {
+            label: place.label.clone(),
+            tracked: config.resolution != Resolution::Disabled,
+            insert_timeout: config.insert_timeout,
+            tracking_timeout: config.tracking_timeout,
+            gap_strategy: config.gap_strategy,
+            gap_timeout: config.gap_timeout,
+            request_interval: if elastic || *UNPACED { Duration::ZERO } else { REQUEST_INTERVAL },
+            byte_rate: if elastic || *UNPACED { u64::MAX } else { BYTE_RATE },
+        }
+    }
+}
