@@ -10,6 +10,7 @@ mod nodes;
 mod platforms;
 mod records;
 mod runner;
+mod strategies;
 mod world;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         scenario!(flow::both_processors_are_documented),
         scenario!(records::every_record_arrives_once_and_verify_agrees),
         scenario!(records::stop_and_start_lose_and_repeat_nothing),
+        scenario!(strategies::every_strategy_gives_upstream_s_content_and_attributes),
     ]);
     runner.add_concurrent(vec![
         scenario!(configuration::no_such_stream),
