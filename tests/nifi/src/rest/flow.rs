@@ -87,6 +87,18 @@ impl RestClient {
         components(&answer, "/connections")
     }
 
+    /// Lets the connections that leave a stopped processor hold this many FlowFiles before it is not triggered any more.
+    pub async fn limit_queue(&self, group: &str, source: &str, flow_files: u64) -> Result<()> {
+        for connection in self.connections(group).await?.into_iter().filter(|c| c.source.id == source) {
+            let path = format!("/connections/{}", connection.id);
+            let entity: Value = self.get(&path).await?;
+            let component = json!({ "id": connection.id, "backPressureObjectThreshold": flow_files });
+            let body = json!({ "revision": entity["revision"], "component": component });
+            self.put::<Value>(&path, &body).await?;
+        }
+        Ok(())
+    }
+
     /// Changes a stopped processor; `change` is merged into its `component`.
     pub async fn update_processor(&self, id: &str, change: Value) -> Result<Processor> {
         let entity: Value = self.get(&format!("/processors/{id}")).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::{RestClient, components, wait_for};
+use super::client::{RestClient, components, text, wait_for};
 use super::model::Service;
 use crate::Result;
 
@@ -17,6 +17,15 @@ impl RestClient {
             "/flow/process-groups/{group}/controller-services?includeAncestorGroups=false&includeDescendantGroups=true"
         );
         components(&self.get::<Value>(&path).await?, "/controllerServices")
+    }
+
+    /// Adds a controller service of a class that one NAR holds; gives its identifier.
+    pub async fn add_service(&self, group: &str, class: &str, properties: Value) -> Result<String> {
+        let body = json!({
+            "revision": { "version": 0 },
+            "component": { "type": class, "properties": properties },
+        });
+        text(&self.post(&format!("/process-groups/{group}/controller-services"), &body).await?, "/id")
     }
 
     /// Enables all controller services of a group and waits until they are.

@@ -6,10 +6,12 @@
 mod configuration;
 mod faults;
 mod flow;
+mod identity;
 mod nodes;
 mod platforms;
 mod records;
 mod runner;
+mod services;
 mod strategies;
 mod world;
 
@@ -37,6 +39,7 @@ async fn main() -> ExitCode {
         scenario!(configuration::hosts_that_never_answer),
     ]);
     runner.add(vec![
+        scenario!(identity::short_tokens_of_a_service_and_a_proxy_with_a_login),
         scenario!(faults::connections_cut_at_random_for_half_a_minute),
         scenario!(faults::killed_three_times_in_mid_flow),
         scenario!(faults::killed_anywhere_between_ambiguous_answers),
