@@ -179,7 +179,7 @@ async fn calls_that_break_in_any_way_lose_and_double_nothing() {
 /// An answer that stalls is given up after ten seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_answer_that_stalls_holds_up_its_shard_only_and_not_for_long() {
-    for (action, slow) in [(Action::StallInBody, true), (Action::ApplyThenNeverAnswer, true)] {
+    for action in [Action::StallInBody, Action::ApplyThenNeverAnswer] {
         let what = format!("{action:?}");
         let rig = started(Transport::Tls, 2).await;
         let reader = Reader::start(source(&rig, &[]));
@@ -194,11 +194,7 @@ async fn an_answer_that_stalls_holds_up_its_shard_only_and_not_for_long() {
             rig.put(20).into_iter().partition(|n| rig.shard_of(*n) == shard);
         reader.until(&elsewhere, Duration::from_secs(3)).await;
         reader.until(&there, Duration::from_secs(14)).await;
-        assert!(
-            !slow || began.elapsed() > Duration::from_secs(5),
-            "{what} held it up: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() > Duration::from_secs(5), "{what} held it up: {:?}", began.elapsed());
         wanted.extend(there.into_iter().chain(elsewhere));
         wanted.sort_unstable();
         once_each(&reader, &wanted, &what);
