@@ -103,10 +103,9 @@ impl FaultPlan {
         let call = faults.calls.entry(operation).or_default();
         *call += 1;
         let call = *call;
-        if let Some((n, fault)) = faults.every.get(operation).copied().filter(|(n, _)| *n > 0) {
-            if call % n == 0 {
-                return Some(fault);
-            }
+        let every = faults.every.get(operation).copied();
+        if let Some((_, fault)) = every.filter(|(n, _)| *n > 0 && call.is_multiple_of(*n)) {
+            return Some(fault);
         }
         let next = faults.next.get_mut(operation).filter(|n| !n.is_empty()).map(|n| n.remove(0));
         next.or_else(|| faults.always.get(operation).copied())

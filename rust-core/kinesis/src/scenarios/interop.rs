@@ -106,7 +106,7 @@ async fn half_an_hour(seed: u64) {
     rig.table.edit(|_| {});
     let (mut open, mut nodes) = (names, Nodes::default());
     let mut watch = Watch { last_read: BTreeMap::new() };
-    nodes.join(&rig, seed % 2 == 0, seed);
+    nodes.join(&rig, seed.is_multiple_of(2), seed);
     let (mut written, mut next_event, mut split) = (Vec::new(), 30, 0);
     for second in 0..1_800_u64 {
         let what = format!("seed {seed}, second {second}");
