@@ -159,7 +159,14 @@ async fn as_delivered(
     }
     if options.trickle_seconds > 0.0 {
         for &consumer_type in &options.consumer_type {
-            let latency = trickle::measure(rig, cloud, consumer_type, options.trickle_seconds).await?;
+            // What was measured before is worth keeping.
+            let latency = match trickle::measure(rig, cloud, consumer_type, options.trickle_seconds).await {
+                Ok(latency) => latency,
+                Err(error) => {
+                    progress.say(&format!("the latency is left out: {error}"));
+                    continue;
+                }
+            };
             progress.say(&latency.shown());
             results.trickles.push(latency);
         }

@@ -130,12 +130,16 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
     }
     if options.trickle_seconds > 0.0 {
         bench.answer_after(0).await?;
-        let delays = commits::of_nifi(&mut bench, options.trickle_seconds).await?;
-        progress.say(&delays.shown("NiFi"));
-        results.nifi_delays = Some(delays);
-        let delays = commits::of_client(&mut bench, options.trickle_seconds).await?;
-        progress.say(&delays.shown("Snowflake's client"));
-        results.client_delays = Some(delays);
+        // What was measured before is worth keeping.
+        let keep = |who: &str, delays: Result<commits::Delays>| {
+            let text = delays.as_ref().map_or_else(|error| format!("left out: {error}"), |d| d.shown(who));
+            progress.say(&text);
+            delays.ok()
+        };
+        let delays = commits::of_nifi(&mut bench, options.trickle_seconds).await;
+        results.nifi_delays = keep("NiFi", delays);
+        let delays = commits::of_client(&mut bench, options.trickle_seconds).await;
+        results.client_delays = keep("Snowflake's client", delays);
     }
     bench.rig.nifi.stop().await?;
     let text = publish_report::document(&results);

@@ -1,6 +1,6 @@
 //! How long a record takes from its arrival in the stream to a FlowFile that the next processor could take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nifi_harness::rest::TimedEvent;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,9 @@ pub const SHARDS: u32 = 4;
 pub const PER_SECOND: f64 = 15.0;
 /// NiFi without the consumer, and the consumer before the first record, are watched this long.
 const IDLE: Duration = Duration::from_secs(6);
-/// NiFi shows events once they are indexed.
-const INDEXED: Duration = Duration::from_secs(3);
+/// NiFi shows events once they are indexed; on a busy machine that takes a while.
+const INDEXED: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(1_500);
 
 /// What was measured with one consumer type.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -84,14 +85,11 @@ pub async fn measure(
         }))
         .await?;
     let used = rig.used(&start).await?;
-    tokio::time::sleep(INDEXED).await;
     let put: Vec<Put> = serde_json::from_value(put)
         .map_err(|error| Error::Other(format!("the trickle's records: {error}")))?;
-    // The event of a dropped FlowFile is made when the session is committed: from then on it would be in a queue.
-    let count = u32::try_from(put.len() + 100).unwrap_or(u32::MAX);
-    let events = rig.rest.timed_events(&rig.consumer, "DROP", count).await?;
+    let delays = found(rig, &put).await;
     rig.stop_processor(&rig.consumer).await?;
-    let delays = delays(&put, &events)?;
+    let delays = delays?;
     let idle_cores = idle.cpu_seconds / idle.seconds;
     Ok(Latency {
         consumer_type,
@@ -102,6 +100,21 @@ pub async fn measure(
         cores: used.cpu_seconds / used.seconds - idle_cores,
         idle_cores,
     })
+}
+
+/// Asks NiFi until it has indexed the events of all records.
+async fn found(rig: &Rig, put: &[Put]) -> Result<Vec<f64>> {
+    // The event of a dropped FlowFile is made when the session is committed: from then on it would be in a queue.
+    let count = u32::try_from(put.len()).unwrap_or(0).saturating_add(2_000);
+    let deadline = Instant::now() + INDEXED;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let events = rig.rest.timed_events(&rig.consumer, "DROP", count).await?;
+        match delays(put, &events) {
+            Err(_) if Instant::now() < deadline => {}
+            done => return done,
+        }
+    }
 }
 
 /// For each record the time from its arrival to the event of the FlowFile that has it.
