@@ -202,3 +202,16 @@ async fn rows_of_other_programs_are_understood_and_kept() {
     // An owner without expiry is stuck for ever in Apache NiFi's own processor.
     until("the wedged lease is taken", seconds(45), || rig.owner("s1").as_deref() == Some("a")).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_under_a_lease_is_not_handed_out_after_it() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", &[]);
+    until("it reads", SOON, || !node.reads().is_empty()).await;
+    node.store.faults.cut(true);
+    let wanted = [rig.stream.put("s0")];
+    tokio::time::sleep(seconds(26)).await;
+    assert!(node.next(seconds(3)).await.is_none(), "others may have taken it over soon");
+    node.store.faults.cut(false);
+    node.consume().until(&wanted, seconds(20)).await;
+}
