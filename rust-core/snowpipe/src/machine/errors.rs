@@ -26,6 +26,8 @@ impl Range {
 #[derive(Debug, Clone)]
 struct Remembered {
     range: Range,
+    /// Which report this belongs to; one report may concern several ranges.
+    report: u64,
     count: u64,
     message: String,
     narrow: Option<(Token, Token)>,
@@ -34,6 +36,7 @@ struct Remembered {
 /// Rejections that concern an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rejected {
+    /// Rows that no other upload has been charged with, so that the sum over all uploads is the service's.
     pub(super) count: u64,
     pub(super) message: String,
     /// Tokens of the appends that may hold the rows; empty when that is not known.
@@ -61,6 +64,9 @@ pub(super) struct RowErrors {
     bound: Option<Token>,
     message: String,
     ranges: VecDeque<Remembered>,
+    reports: u64,
+    /// Reports that an upload was charged with, the newest last.
+    charged: VecDeque<u64>,
 }
 
 /// Result of [`RowErrors::charge`].
@@ -92,8 +98,11 @@ impl RowErrors {
         committed: Option<&Token>,
     ) -> Charges {
         let stray = self.count(status, candidates, committed);
-        let known = |(id, range): &(Id, Range)| Some((*id, self.known(&range.start, &range.end)?));
-        Charges { uploads: candidates.done.iter().filter_map(known).collect(), stray }
+        let mut uploads = Vec::new();
+        for (id, range) in &candidates.done {
+            uploads.extend(self.take(&range.start, &range.end).map(|rejected| (*id, rejected)));
+        }
+        Charges { uploads, stray }
     }
 
     /// Remembers new rejections with the uploads that may be meant; returns those that are nobody's.
@@ -111,6 +120,7 @@ impl RowErrors {
             return 0;
         }
         self.seen = Some(status.row_errors);
+        self.reports += 1;
         let begun = candidates.begun.iter().filter(|range| committed.is_some_and(|c| range.start <= *c));
         let window: Vec<Range> =
             candidates.done.iter().map(|(_, range)| range).chain(begun).cloned().collect();
@@ -127,20 +137,26 @@ impl RowErrors {
         0
     }
 
-    /// Rejections remembered for a range whose rows are in the channel.
-    pub(super) fn known(&self, start: &Token, end: &Token) -> Option<Rejected> {
+    /// Rejections remembered for a range whose rows are in the channel. Each report is counted once.
+    pub(super) fn take(&mut self, start: &Token, end: &Token) -> Option<Rejected> {
         let range = Range { start: start.clone(), end: end.clone() };
-        let hits: Vec<&Remembered> = self.ranges.iter().filter(|r| r.range.meets(&range)).collect();
+        let mut hits: Vec<&Remembered> = self.ranges.iter().filter(|r| r.range.meets(&range)).collect();
+        hits.dedup_by_key(|hit| hit.report);
         let last = hits.last()?;
-        let count = hits.iter().map(|hit| hit.count).sum();
+        let told: u64 = hits.iter().map(|hit| hit.count).sum();
         let message = match hits.len() {
             1 => last.message.clone(),
-            n => format!(
-                "{count} row(s) in all were rejected, told by {n} reports; the last one: {}",
-                last.message
-            ),
+            n => {
+                format!("{told} row(s) in all were rejected, told by {n} reports; the last one: {}", last.message)
+            }
         };
         let ranges: Option<Vec<_>> = hits.iter().map(|hit| hit.narrow.clone()).collect();
+        let new: Vec<(u64, u64)> = (hits.iter().map(|hit| (hit.report, hit.count)))
+            .filter(|(report, _)| !self.charged.contains(report))
+            .collect();
+        self.charged.extend(new.iter().map(|(report, _)| *report));
+        self.charged.drain(..self.charged.len().saturating_sub(KEEP));
+        let count = new.iter().map(|(_, count)| count).sum();
         Some(Rejected { count, message, ranges: ranges.unwrap_or_default() })
     }
 
@@ -208,7 +224,8 @@ impl RowErrors {
         if self.ranges.len() >= KEEP {
             self.ranges.pop_front();
         }
-        self.ranges.push_back(Remembered { range, count, message, narrow });
+        let report = self.reports;
+        self.ranges.push_back(Remembered { range, report, count, message, narrow });
     }
 }
 
@@ -288,6 +305,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_is_counted_once() {
+        let mut errors = RowErrors::default();
+        errors.baseline(&status(0, None));
+        let window = [(1, range(1, 10)), (2, range(11, 20)), (3, range(21, 30))];
+        let charges = errors.charge(&status(4, None), &done(&window, &[range(1, 30)]), Some(&t(30)));
+        let counts: Vec<u64> = charges.uploads.iter().map(|(_, rejected)| rejected.count).collect();
+        assert_eq!(counts, [4, 0, 0]);
+        assert!(charges.uploads[2].1.message.contains("rejected 4 row(s)"), "{charges:?}");
+        // Come again, as after a restart of its FlowFile: named again, not counted again.
+        assert_eq!(errors.take(&t(1), &t(10)).unwrap().count, 0);
+    }
+
+    #[test]
     fn a_count_that_runs_ahead_of_the_commit_waits_for_it() {
         let mut errors = RowErrors::default();
         errors.baseline(&status(0, None));
@@ -303,8 +333,8 @@ mod tests {
         errors.baseline(&status(0, None));
         let charges = errors.charge(&status(2, Some(20)), &Candidates::default(), Some(&t(20)));
         assert_eq!(charges.stray, 2);
-        assert!(errors.known(&t(15), &t(25)).is_some());
-        assert!(errors.known(&t(1), &t(5)).is_none());
+        assert!(errors.take(&t(15), &t(25)).is_some());
+        assert!(errors.take(&t(1), &t(5)).is_none());
     }
 
     #[test]

@@ -264,7 +264,8 @@ final class Publication {
                 session.transfer(flowFile, PublishSnowpipeStreaming.SUCCESS);
             }
             case INVALID -> {
-                log.warn("Snowflake rejected {} rows of {}: {}", outcome.rowErrors(), flowFile, outcome.message());
+                // The bulletin is the core's, one for many FlowFiles of a channel.
+                log.info("{} goes to invalid: {}", flowFile, outcome.message());
                 endInvalid(upload, session, flowFile);
             }
             default -> {
