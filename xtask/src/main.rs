@@ -49,7 +49,11 @@ enum Task {
     /// All tests: Rust, Java, NAR content, flow definition, real NiFi. The last line has the totals.
     Test,
     /// Build the NAR for this machine.
-    Nar,
+    Nar {
+        /// With the optimised library, into target/dist: the NAR to install.
+        #[arg(long)]
+        release: bool,
+    },
     /// Build the native library for this machine and put it where Maven finds it.
     Natives,
     /// What the connector costs and how fast it is, beside others, in a real NiFi; writes docs/performance.md.
@@ -79,8 +83,9 @@ async fn run(task: Task, place: &Place) -> Result<ExitCode> {
         Task::Down => down::run(place).await,
         Task::Soak(options) => soak::run(place, &options).await,
         Task::Test => test::run(place),
-        Task::Nar => {
-            println!("{}", nar::build(place)?.display());
+        Task::Nar { release } => {
+            let nar = if release { nar::build_release(place)? } else { nar::build(place)? };
+            println!("{}", nar.display());
             Ok(ExitCode::SUCCESS)
         }
         Task::Natives => {

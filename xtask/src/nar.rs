@@ -25,6 +25,21 @@ const INPUTS: &[&str] = &[
 /// Builds the native library and the NAR, and returns the NAR's path.
 pub fn build(place: &Place) -> Result<PathBuf> {
     natives::build(place)?;
+    assemble(place)
+}
+
+/// Builds the NAR with an optimised library, apart from the one that the demo and the tests build for themselves.
+pub fn build_release(place: &Place) -> Result<PathBuf> {
+    natives::build_release(place)?;
+    let nar = assemble(place)?;
+    let folder = place.root.join("target/dist");
+    fs::create_dir_all(&folder).map_err(io(format!("creating {}", folder.display())))?;
+    let out = folder.join(nar.file_name().unwrap_or_default());
+    fs::copy(&nar, &out).map_err(io(format!("writing {}", out.display())))?;
+    Ok(out)
+}
+
+fn assemble(place: &Place) -> Result<PathBuf> {
     let nar = path(place);
     let stamp = place.root.join("nar-packaging/target/inputs.sha256");
     let inputs = hash(&place.root)?;

@@ -19,12 +19,23 @@ pub fn build(place: &Place) -> Result<PathBuf> {
         // dependencies differently and compile them again.
         command::run(cargo().current_dir(&place.root).args(["build", "--workspace", "--quiet"]))?;
     }
-    let built = place.program("xtask")?.with_file_name(library_file("bridge"));
+    pack(place, &place.program("xtask")?.with_file_name(library_file("bridge")))
+}
+
+/// As [`build`], with the optimised library for a NAR that is handed out.
+pub fn build_release(place: &Place) -> Result<PathBuf> {
+    command::run(cargo().current_dir(&place.root).args(["build", "--release", "-p", "bridge"]))?;
+    let profile = place.program("xtask")?;
+    let target = profile.parent().and_then(Path::parent).unwrap_or(&place.root);
+    pack(place, &target.join("release").join(library_file("bridge")))
+}
+
+fn pack(place: &Place, built: &Path) -> Result<PathBuf> {
     let folder = place.root.join("nar-packaging/native");
     fs::create_dir_all(&folder).map_err(io(format!("creating {}", folder.display())))?;
     let library =
         folder.join(library_file(&format!("shardflow-{}-{}", std::env::consts::OS, std::env::consts::ARCH)));
-    let content = without_local_paths(stripped(&built, &folder)?, &place.root);
+    let content = without_local_paths(stripped(built, &folder)?, &place.root);
     write_if_changed(&library, &content)?;
     write_licences(place, &folder)?;
     Ok(library)
