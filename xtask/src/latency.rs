@@ -27,13 +27,13 @@ pub fn statement(settings: &Settings) -> Option<String> {
     }
     Some(if shape.has_metadata() {
         format!(
-            "SELECT DATEDIFF('millisecond', kinesisMetadata:approximateArrival::TIMESTAMP_NTZ, \
+            "SELECT DATEDIFF('millisecond', (kinesisMetadata:approximateArrival::STRING || 'Z')::TIMESTAMP_LTZ, \
              METADATA$ROW_LAST_COMMIT_TIME) AS latency FROM {table}"
         )
     } else {
         // Only the producer knows when such a record arrived.
         format!(
-            "SELECT {}, DATEDIFF('millisecond', '1970-01-01'::TIMESTAMP_NTZ, METADATA$ROW_LAST_COMMIT_TIME) \
+            "SELECT {}, DATEDIFF('millisecond', '1970-01-01T00:00:00Z'::TIMESTAMP_LTZ, METADATA$ROW_LAST_COMMIT_TIME) \
              AS committed FROM {table}",
             shape.id()
         )

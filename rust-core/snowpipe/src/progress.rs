@@ -69,7 +69,8 @@ pub struct Progress {
     pub rows_sent: u64,
     /// Rows left out because the channel had them already. For an upload that was skipped whole: the `Records` of the request.
     pub rows_skipped: u64,
-    /// Rows rejected by the service after the commit, or by this crate because they fit in no request.
+    /// Rows rejected by the service after the commit, or by this crate because they fit in no request. Rows that several
+    /// uploads may hold are counted by one of them, so 0 with [`State::Invalid`] is possible.
     pub row_errors: u64,
     /// Why, for `Invalid`, `Retry`, `Failed` and for a long `Waiting`.
     pub message: Option<String>,
