@@ -185,22 +185,13 @@ pub(crate) fn state(table: &TableDescription) -> TableState {
 }
 
 /// Condition: the lease is exactly as it was seen.
-fn unchanged(mut update: Update, seen: &LeasePrint) -> Update {
-    let fields: [(&str, Option<AttributeValue>); 4] = [
+fn unchanged(update: Update, seen: &LeasePrint) -> Update {
+    update.as_seen([
         ("leaseOwner", seen.owner.as_deref().map(s)),
         ("leaseExpiry", seen.expiry.map(n)),
         ("leaseCounter", seen.counter.map(n)),
         ("leaseRenewals", seen.renewals.map(n)),
-    ];
-    for (name, value) in fields {
-        update = match value {
-            Some(value) => {
-                update.value(&format!("seen_{name}"), value).when(&format!("{name} = :seen_{name}"))
-            }
-            None => update.when(&format!("attribute_not_exists({name})")),
-        };
-    }
-    update
+    ])
 }
 
 fn lease_times(update: Update, now_ms: i64) -> Update {

@@ -54,6 +54,16 @@ impl Update {
         self
     }
 
+    /// Another condition: these attributes are exactly as they were seen; `None` was absent.
+    pub(crate) fn as_seen<const N: usize>(self, fields: [(&str, Option<AttributeValue>); N]) -> Self {
+        fields.into_iter().fold(self, |update, (name, value)| match value {
+            Some(value) => {
+                update.value(&format!("seen_{name}"), value).when(&format!("{name} = :seen_{name}"))
+            }
+            None => update.when(&format!("attribute_not_exists({name})")),
+        })
+    }
+
     /// Update expression, condition expression and values.
     pub(crate) fn parts(self) -> (String, Option<String>, Item) {
         let clauses = [("SET", self.set), ("REMOVE", self.remove), ("ADD", self.add)];

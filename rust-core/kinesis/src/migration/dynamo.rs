@@ -130,29 +130,20 @@ fn marker(item: &Item) -> Marker {
 }
 
 fn take_update(seen: Option<&Marker>, owner: &str, now_ms: i64) -> Update {
-    let mut update = fresh(Update::new(), now_ms)
+    let update = fresh(Update::new(), now_ms)
         .set("renameOwner", s(owner))
         .set("migrationOwner", s(owner))
         .set_once("migrationStartedAt", n(now_ms))
         .set_once("migrationStatus", s("IN_PROGRESS"))
         .add("migrationEpoch", n(1));
     let Some(seen) = seen else { return update.when("attribute_not_exists(streamName)") };
-    let fields: [(&str, Option<AttributeValue>); 5] = [
+    update.as_seen([
         ("migrationOwner", seen.migrator.as_deref().map(s)),
         ("renameOwner", seen.owner.as_deref().map(s)),
         ("renameStartedAt", seen.started.map(n)),
         ("migrationEpoch", seen.epoch.map(n)),
         ("migrationBeats", seen.beats.map(n)),
-    ];
-    for (name, value) in fields {
-        update = match value {
-            Some(value) => {
-                update.value(&format!("seen_{name}"), value).when(&format!("{name} = :seen_{name}"))
-            }
-            None => update.when(&format!("attribute_not_exists({name})")),
-        };
-    }
-    update
+    ])
 }
 
 fn fresh(update: Update, now_ms: i64) -> Update {
