@@ -1,6 +1,7 @@
 //! The task of a channel: feeds the machine with events and does what it says.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -34,6 +35,8 @@ pub(crate) struct Actor {
     pub(crate) poller: Arc<Poller>,
     pub(crate) machine: Arc<Mutex<Machine>>,
     pub(crate) entries: Entries,
+    /// Set when no upload may be begun any more.
+    pub(crate) retired: Arc<AtomicBool>,
     /// The sink is closed, or the channel is let go.
     pub(crate) end: CancellationToken,
     pub(crate) waits: HashMap<Id, AbortHandle>,
@@ -43,8 +46,33 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Runs until the sink is closed.
+    /// Runs until the sink is closed. After a panic nothing of the channel's state is relied on: its uploads go back to
+    /// their queue, and the next one opens the channel anew, whose committed token says what is in the table.
     pub(crate) async fn run(mut self, mut events: UnboundedReceiver<Event>) {
+        let (core, name) = (Arc::clone(&self.core), format!("channel {}", self.channel.name));
+        let ended = core.caught(&name, self.work(&mut events)).await;
+        self.poller.watch(&self.channel, false);
+        for (_, wait) in self.waits.drain() {
+            wait.abort();
+        }
+        let reason = match ended {
+            Some(()) => {
+                self.channel.close();
+                "the sink was closed"
+            }
+            None => {
+                self.channel.discard();
+                "a defect of the connector stopped the channel before these rows were committed"
+            }
+        };
+        // Whoever begins an upload looks at this after its entry is there.
+        self.retired.store(true, Ordering::SeqCst);
+        for (_, entry) in lock(&self.entries).drain() {
+            entry.cell.end(State::Retry, 0, Some(reason.to_owned()));
+        }
+    }
+
+    async fn work(&mut self, events: &mut UnboundedReceiver<Event>) {
         let stop = self.end.clone();
         loop {
             let now = self.core.now();
@@ -59,11 +87,6 @@ impl Actor {
             };
             self.handle(event);
         }
-        self.channel.close();
-        self.poller.watch(&self.channel, false);
-        for (_, entry) in lock(&self.entries).drain() {
-            entry.cell.end(State::Retry, 0, Some("the sink was closed".to_owned()));
-        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -72,6 +95,7 @@ impl Actor {
             if matches!(&event, Event::Cut { body } if body.id < self.live_from) {
                 continue;
             }
+            self.core.trips.pass("event");
             let actions = lock(&self.machine).on_event(event, self.core.now());
             for action in actions {
                 events.extend(self.act(action));
@@ -80,6 +104,7 @@ impl Actor {
     }
 
     fn act(&mut self, action: Action) -> Option<Event> {
+        self.core.trips.pass("action");
         match action {
             Action::Open { attempt, force } => self.open(attempt, force),
             Action::Append { body, attempt, continuation, .. } => self.append(body, attempt, continuation),
@@ -109,15 +134,21 @@ impl Actor {
             let committed = lock(&self.machine).committed().map(ToString::to_string);
             self.core.spawn(async move {
                 // Nothing is opened; a login that does not work is waited for as with a named channel.
-                let answer = core.api.ready().await;
+                let answer = core.answered("login", core.api.ready()).await;
                 channel.tell(Event::Opened { attempt, answer: answer.map(|()| elastic_opened(committed)) });
             });
             return;
         }
         self.core.spawn(async move {
-            // Opens run in parallel, but a pipe takes only so many at once.
-            let Ok(_turn) = core.opens.acquire().await else { return };
-            let answer = core.api.open(&channel.pipe, &channel.name, force).await;
+            let call = async {
+                // Opens run in parallel, but a pipe takes only so many at once.
+                let _turn = core.opens.acquire().await;
+                core.trips.pass("open");
+                let answer = core.api.open(&channel.pipe, &channel.name, force).await;
+                core.trips.pass("opened");
+                answer
+            };
+            let answer = core.answered(&format!("open {}", channel.name), call).await;
             channel.tell(Event::Opened { attempt, answer });
         });
     }
@@ -127,10 +158,16 @@ impl Actor {
         let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
         let poller = Arc::clone(&self.poller);
         self.core.spawn(async move {
-            let answer = match &channel.elastic {
-                Some(path) => core.api.append_elastic(path, &request).await,
-                None => core.api.append(&channel.pipe, &channel.name, &request).await,
+            let call = async {
+                core.trips.pass("append");
+                let answer = match &channel.elastic {
+                    Some(path) => core.api.append_elastic(path, &request).await,
+                    None => core.api.append(&channel.pipe, &channel.name, &request).await,
+                };
+                core.trips.pass("appended");
+                answer
             };
+            let answer = core.answered(&format!("append {}", channel.name), call).await;
             channel.stick(answer.as_ref().ok().and_then(|taken| taken.sticky.clone()));
             if answer.is_ok() {
                 core.stats.appended(request.raw, request.bytes.len() as u64);
@@ -151,7 +188,15 @@ impl Actor {
         let (core, channel, memory) =
             (Arc::clone(&self.core), Arc::clone(&self.channel), Arc::clone(&self.memory));
         let wait = self.core.spawn(async move {
-            if let Some(held) = core.budget.hold(bytes).await {
+            let hold = async {
+                core.trips.pass("memory");
+                core.budget.hold(bytes).await
+            };
+            let held = match core.caught(&format!("memory {}", channel.name), hold).await {
+                Some(held) => held,
+                None => core.budget.hold(bytes).await,
+            };
+            if let Some(held) = held {
                 lock(&memory).insert(upload, held);
                 channel.tell(Event::Memory { upload });
             }

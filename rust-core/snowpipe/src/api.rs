@@ -17,6 +17,7 @@ use crate::fault::classify;
 use crate::login::{Login, Session, build_client, describe_transport};
 use crate::machine::{ChannelStatus, Fault, FaultClass, Opened};
 use crate::names::{PipePath, encode};
+use crate::trip::Trips;
 
 /// Open, status: answers come within a second or two.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -116,12 +117,13 @@ impl From<StatusBody> for ChannelStatus {
 
 impl Api {
     /// Prepares the calls; none is made.
-    pub(crate) fn new(config: &SinkConfig) -> Self {
+    pub(crate) fn new(config: &SinkConfig, trips: &Trips) -> Self {
         let unusable = |detail: String| Fault { class: FaultClass::Auth, detail, retry_after: None };
         let ready =
             build_client(config.ca_file.as_deref(), &config.proxy).map_err(unusable).and_then(|client| {
-                let login =
+                let mut login =
                     Login::new(config, client.clone()).map_err(|error| unusable(error.to_string()))?;
+                login.trips = trips.clone();
                 Ok(Ready { client, login })
             });
         Self { ready, failed: Mutex::new(None) }

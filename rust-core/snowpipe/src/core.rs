@@ -18,6 +18,7 @@ use crate::budget::Budget;
 use crate::config::SinkConfig;
 use crate::machine::Now;
 use crate::messages::Messages;
+use crate::trip::Trips;
 
 /// Opens at a time.
 const OPENS: usize = 16;
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) runtime: Handle,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Panics that tests ask for.
+    pub(crate) trips: Trips,
     started: Instant,
 }
 
@@ -69,8 +72,9 @@ impl Stats {
 
 impl Core {
     pub(crate) fn new(config: SinkConfig, runtime: &Handle) -> Self {
+        let trips = Trips::default();
         Self {
-            api: Api::new(&config),
+            api: Api::new(&config, &trips),
             budget: Budget::new(config.memory_budget),
             messages: Messages::default(),
             stats: Stats::default(),
@@ -78,6 +82,7 @@ impl Core {
             runtime: runtime.clone(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            trips,
             started: Instant::now(),
             config,
         }

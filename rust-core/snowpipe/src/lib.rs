@@ -5,6 +5,9 @@
 //! done when [`Sink::advance`] says [`State::Committed`], which is when the service reports its last offset token as
 //! committed. Protocol: <https://docs.snowflake.com/en/user-guide/snowpipe-streaming/snowpipe-streaming-high-performance-rest-api>.
 
+#[cfg(test)]
+extern crate self as snowpipe;
+
 mod actor;
 mod api;
 mod body;
@@ -28,6 +31,8 @@ mod progress;
 mod properties;
 mod request;
 mod sink;
+mod tasks;
+mod trip;
 mod verify;
 
 pub use config::{

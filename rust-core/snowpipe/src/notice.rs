@@ -17,6 +17,7 @@ pub(crate) async fn error_logging(core: Arc<Core>, destination: Destination) {
     while core.api.ready().await.is_err() {
         tokio::time::sleep(AGAIN).await;
     }
+    core.trips.pass("notice");
     let Ok(_turn) = core.opens.acquire().await else { return };
     let Ok(Some(table)) = catalog::table(&core.api, &destination).await else { return };
     if table.error_logging == Some(false) {

@@ -92,9 +92,11 @@ impl Poller {
                 watched.insert(channel.name.clone(), Arc::clone(channel));
                 self.wake.notify_one();
             }
-            false => {
+            // The name may be another channel's by now.
+            false if watched.get(&channel.name).is_some_and(|known| Arc::ptr_eq(known, channel)) => {
                 watched.remove(&channel.name);
             }
+            false => {}
         }
     }
 
@@ -147,7 +149,9 @@ impl Poller {
     async fn look(&self, core: &Core, names: &[String]) -> Result<(), Fault> {
         let asked = core.now();
         core.stats.polls.fetch_add(1, Ordering::Relaxed);
+        core.trips.pass("poll");
         let mut known = core.api.bulk_status(&self.pipe, names).await?;
+        core.trips.pass("polled");
         let watched = lock(&self.watched);
         for name in names {
             if let Some(channel) = watched.get(name) {

@@ -1,5 +1,7 @@
 //! The sink: hands uploads to channels and reports on them.
 
+#[cfg(test)]
+mod panics;
 mod place;
 mod retire;
 
@@ -28,6 +30,7 @@ use crate::notice;
 use crate::poller::Poller;
 use crate::progress::{Progress, State};
 use crate::request::UploadRequest;
+use crate::trip::Trips;
 use crate::verify::{Finding, verify};
 use place::Place;
 
@@ -66,7 +69,8 @@ struct Known {
     /// When an upload was begun last, in milliseconds of the core's time.
     used: AtomicU64,
     /// No upload may be begun any more.
-    retired: AtomicBool,
+    retired: Arc<AtomicBool>,
+    trips: Trips,
 }
 
 impl std::fmt::Debug for Known {
@@ -126,6 +130,9 @@ impl Sink {
                 break (known, cell);
             }
             lock(&known.entries).remove(&id);
+            if self.core.stop.is_cancelled() {
+                return Err(SinkError::Closed);
+            }
         };
         known.used.store(millis(self.core.now()), Ordering::Relaxed);
         known.channel.tell(Event::Begin { upload: id, span });
@@ -168,12 +175,16 @@ impl Sink {
     fn channel(&self, place: Place) -> Result<Arc<Known>, SinkError> {
         let mut channels = lock(&self.channels);
         let key = (place.pipe.clone(), place.name.clone());
-        if let Some(known) = channels.get(&key) {
+        let before = channels.get(&key).cloned();
+        if let Some(known) = before.as_ref().filter(|known| !known.retired.load(Ordering::SeqCst)) {
             return Ok(Arc::clone(known));
         }
         let rules = self.rules(&place);
         if !lock(&self.pollers).contains_key(&place.pipe) {
-            self.core.spawn(notice::error_logging(Arc::clone(&self.core), place.destination));
+            let destination = place.destination;
+            self.core.supervise("error logging".to_owned(), move |core| {
+                notice::error_logging(core, destination.clone())
+            });
         }
         let Place { pipe, name, elastic, .. } = place;
         let config = &self.core.config;
@@ -185,13 +196,19 @@ impl Sink {
         let poller = self.poller(&pipe);
         let channel = Channel::new(pipe, name, elastic, sender, config.compression_level, pointer)
             .map_err(|reason| ConfigError::new("Compression Level", reason))?;
+        let mut machine = Machine::new(rules, rand::random()).resume(self.proven(&key));
+        if let Some(before) = before {
+            before.end.cancel();
+            machine = machine.inherit(&mut lock(&before.machine));
+        }
         let known = Arc::new(Known {
             channel: Arc::new(channel),
-            machine: Arc::new(Mutex::new(Machine::new(rules, rand::random()).resume(self.proven(&key)))),
+            machine: Arc::new(Mutex::new(machine)),
             entries: Entries::default(),
             end: self.core.stop.child_token(),
             used: AtomicU64::new(millis(self.core.now())),
-            retired: AtomicBool::new(false),
+            retired: Arc::default(),
+            trips: self.core.trips.clone(),
         });
         let actor = Actor {
             core: Arc::clone(&self.core),
@@ -199,6 +216,7 @@ impl Sink {
             poller,
             machine: Arc::clone(&known.machine),
             entries: Arc::clone(&known.entries),
+            retired: Arc::clone(&known.retired),
             end: known.end.clone(),
             waits: HashMap::new(),
             memory: Arc::default(),
@@ -213,7 +231,9 @@ impl Sink {
         let mut pollers = lock(&self.pollers);
         let fresh = || {
             let poller = Arc::new(Poller::new(pipe.clone()));
-            self.core.spawn(Arc::clone(&poller).run(Arc::clone(&self.core)));
+            let watcher = Arc::clone(&poller);
+            let name = format!("status {}", pipe.pipe);
+            self.core.supervise(name, move |core| Arc::clone(&watcher).run(core));
             poller
         };
         Arc::clone(pollers.entry(pipe.clone()).or_insert_with(fresh))

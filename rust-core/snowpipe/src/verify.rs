@@ -6,6 +6,7 @@ use crate::config::SinkConfig;
 use crate::machine::{Fault, FaultClass};
 use crate::names::{self, PipePath};
 use crate::request::{Destination, Object};
+use crate::trip::Trips;
 
 /// Names of the steps, as the official processor calls the first two.
 const ACCOUNT: &str = "Account Configuration";
@@ -57,7 +58,7 @@ fn finding(step: &str, outcome: Verdict, explanation: impl Into<String>) -> Find
 
 /// Account and key, then login, then the destination by a status call for a channel that was never opened.
 pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
-    let api = Api::new(config);
+    let api = Api::new(config, &Trips::default());
     let mut findings = Vec::new();
     let login = match api.login() {
         Ok(login) => login,

@@ -12,6 +12,7 @@ use super::{answer, client, jwt};
 use crate::config::{Authentication, SinkConfig};
 use crate::error::ConfigError;
 use crate::machine::{Fault, FaultClass};
+use crate::trip::Trips;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Assumed for a scoped token that does not tell: the shortest life reported.
@@ -43,6 +44,8 @@ pub(crate) struct Login {
     overridden: bool,
     identity: Identity,
     state: Mutex<State>,
+    /// Panics that tests ask for.
+    pub(crate) trips: Trips,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +77,8 @@ impl Login {
                 .map_err(|error| ConfigError::new("Account", format!("host \"{host}\": {error}")))?,
         };
         let overridden = config.endpoint_override.is_some();
-        Ok(Self { client, control, overridden, identity, state: Mutex::default() })
+        let (state, trips) = (Mutex::default(), Trips::default());
+        Ok(Self { client, control, overridden, identity, state, trips })
     }
 
     /// Host that the account answers on, for messages.
@@ -128,6 +132,7 @@ impl Login {
     /// A fault whose detail names host, account, user and remedy.
     pub(crate) async fn session(&self) -> Result<Session, Fault> {
         let mut state = self.state.lock().await;
+        self.trips.pass("login");
         let host = match &state.ingest_host {
             Some(host) => host.clone(),
             None => self.find_host(&mut state).await?,

@@ -161,6 +161,15 @@ impl Machine {
         self
     }
 
+    /// Goes on after a machine whose task was stopped by a defect, with what the committed token does not tell.
+    pub(crate) fn inherit(mut self, other: &mut Machine) -> Self {
+        let proven = other.proven.take();
+        self.proven = self.proven.max(proven);
+        self.holes = std::mem::take(&mut other.holes);
+        self.errors = std::mem::take(&mut other.errors);
+        self
+    }
+
     /// The highest token that was seen committed.
     pub(crate) fn proven(&self) -> Option<&Token> {
         self.proven.as_ref()

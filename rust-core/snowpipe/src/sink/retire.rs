@@ -24,7 +24,11 @@ impl Known {
 
     /// Whether nothing is lost with the channel's state; if so nobody can begin an upload on it any more.
     fn retire(&self) -> bool {
-        self.retired.store(true, Ordering::SeqCst);
+        if self.retired.swap(true, Ordering::SeqCst) {
+            // Its task was stopped by a defect: the next upload takes over what it knew.
+            return false;
+        }
+        self.trips.pass("retire");
         let free = lock(&self.entries).is_empty() && lock(&self.machine).is_idle();
         if !free {
             self.retired.store(false, Ordering::SeqCst);
