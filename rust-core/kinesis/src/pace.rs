@@ -1,8 +1,10 @@
-//! When the next GetRecords of a shard may leave.
+//! When the next GetRecords of a shard may leave, and how much it asks for.
 //!
-//! A shard serves 5 calls and 2 MB a second to all its readers together (Kinesis quotas). Calls keep that pace while
-//! records come, and fall back to about one a second when a shard is quiet, so that other readers of a quiet shard get
-//! theirs.
+//! A shard serves 5 calls and 2 MB a second to all its readers together (Kinesis quotas). A large answer is served at
+//! once and paid for after: 10 MB block the shard for everybody for five seconds. So a backlog is read in answers of
+//! about 600 KB, three to four a second: the same rate, and other readers' calls come through in between. What others
+//! use up shows as throttling; the share of the quota that is used shrinks by a tenth then, and grows back slowly.
+//! Calls of a quiet shard fall back to about one a second.
 
 use rand::Rng;
 use std::sync::LazyLock;
@@ -17,8 +19,21 @@ const LIVELY: Duration = Duration::from_millis(225);
 const LIVELY_FOR: Duration = Duration::from_secs(5);
 /// Between calls of a quiet shard.
 const QUIET: Duration = Duration::from_millis(1_000);
-/// Bytes a second.
-const RATE: f64 = 2_000_000.0;
+/// Bytes a second: the quota is 2 MiB.
+const RATE: f64 = 0.993 * 2_097_152.0;
+/// Bytes asked for at once: more than a fifth of a second's, so that calls are left for other readers.
+const WANTED: f64 = 600_000.0;
+/// The quota is that of a second: after this long without a call it is there again.
+const REFILL: Duration = Duration::from_secs(1);
+/// How often a call of a backlog follows the one before at once. When even the two are too much for what the shard has
+/// left, others find nothing between our calls, although ours all come through.
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// Smallest share of the quota that is left to us.
+const SHARE_LEAST: f64 = 0.2;
+/// What remains of the share after throttling.
+const SHRINK: f64 = 0.9;
+/// Growth of the share a second.
+const GROWTH: f64 = 0.001;
 
 /// `SHARDFLOW_READ_PACE=off` in the environment: a backlog is read as fast as it comes. For measurements against an
 /// endpoint without quotas; Kinesis would throttle.
@@ -30,12 +45,30 @@ pub(crate) struct Pace {
     next: Instant,
     last_records: Instant,
     wait: Duration,
+    /// What was read is paid for then.
+    due: Instant,
+    probed: Instant,
+    /// Of the quota, what we use: up to 1.
+    share: f64,
+    /// When the share was last brought up to date.
+    shared: Instant,
+    /// Bytes of a record, about.
+    record: Option<f64>,
 }
 
 impl Pace {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self { next: now, last_records: now, wait: LIVELY }
+        Self {
+            next: now,
+            last_records: now,
+            wait: LIVELY,
+            due: now,
+            probed: now,
+            share: 1.0,
+            shared: now,
+            record: None,
+        }
     }
 
     /// The next call may leave then.
@@ -43,9 +76,29 @@ impl Pace {
         self.next
     }
 
+    /// How many records to ask for: at most `most`.
+    pub(crate) fn limit(&self, most: i32) -> i32 {
+        match self.record {
+            #[allow(clippy::cast_possible_truncation, reason = "clamped into the range of the quota")]
+            Some(bytes) if !*UNPACED => ((WANTED / bytes.max(1.0)) as i32).clamp(1, most),
+            _ => most,
+        }
+    }
+
+    /// Bytes the next answer may have; `None` while nothing is known about the records.
+    pub(crate) fn expected(&self, most: i32) -> Option<usize> {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive and some ten million"
+        )]
+        self.record.map(|bytes| (bytes * f64::from(self.limit(most))).min(1e9) as usize)
+    }
+
     /// A call that left at `sent` brought this.
     pub(crate) fn answered(&mut self, sent: Instant, bytes: usize, records: usize, behind: bool) {
         let now = Instant::now();
+        self.learn(bytes, records);
         if behind && *UNPACED {
             self.next = now;
             return;
@@ -53,16 +106,44 @@ impl Pace {
         if records > 0 {
             self.last_records = now;
         }
+        self.share = (self.share + GROWTH * now.duration_since(self.shared).as_secs_f64()).min(1.0);
+        self.shared = now;
         let lively = records > 0 || now.duration_since(self.last_records) < LIVELY_FOR;
         self.wait = match (behind, lively) {
-            (true, _) => LEAST,
-            (false, true) => LIVELY,
+            (true, _) => LEAST.div_f64(self.share),
+            (false, true) => LIVELY.div_f64(self.share),
             (false, false) => (self.wait * 3 / 2).clamp(LIVELY, QUIET),
         };
         let jitter = if lively || behind { 1.0 } else { rand::rng().random_range(0.9..=1.0) };
         #[allow(clippy::cast_precision_loss, reason = "a page has at most some ten million bytes")]
-        let by_bytes = Duration::from_secs_f64(bytes as f64 / RATE);
-        self.next = sent + by_bytes.max(self.wait.mul_f64(jitter));
+        let by_bytes = Duration::from_secs_f64(bytes as f64 / (RATE * self.share));
+        self.due = self.due.max(sent) + by_bytes.max(self.wait.mul_f64(jitter));
+        self.next = self.due;
+        let large = by_bytes > REFILL;
+        if large && self.record.is_some_and(|size| size < RATE) {
+            // The quota is overdrawn. Paid back to the byte it would stay at nothing, and others would find nothing.
+            self.next += REFILL;
+        } else if behind && by_bytes < REFILL.mul_f64(0.6) && now.duration_since(self.probed) >= PROBE_EVERY {
+            self.probed = now;
+            self.next = now;
+        }
+    }
+
+    /// Follows the size of records: at once when they grow, slowly when they shrink.
+    fn learn(&mut self, bytes: usize, records: usize) {
+        if records == 0 {
+            return;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a page has at most some ten million bytes")]
+        let size = bytes as f64 / records as f64;
+        self.record = Some(self.record.map_or(size, |known| size.max((known + size) / 2.0)));
+    }
+
+    /// A call was refused because the quota is used up: others read the shard, too.
+    pub(crate) fn throttled(&mut self) {
+        self.share = (self.share * SHRINK).max(SHARE_LEAST);
+        self.shared = Instant::now();
+        self.hold(REFILL);
     }
 
     /// Nothing leaves before `wait` has passed.
@@ -89,7 +170,7 @@ mod tests {
             tokio::time::sleep_until(pace.next()).await;
             pace.answered(Instant::now(), 10_000_000, 1_000, true);
         }
-        assert!(start.elapsed() >= Duration::from_secs(45));
+        assert!(start.elapsed() >= Duration::from_secs(43));
     }
 
     #[tokio::test(start_paused = true)]

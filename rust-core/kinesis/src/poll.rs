@@ -22,6 +22,7 @@ const GROWTH: usize = 256 * 1024;
 /// An answer is there twice: while it is put together from what came over the network, and again beside the rows that
 /// are made of it.
 const COPIES: usize = 2;
+const RECORDS: &str = "GetRecords";
 /// Longest time of one GetRecords or GetShardIterator.
 const LIMIT: Duration = Duration::from_secs(12);
 
@@ -60,6 +61,9 @@ impl Reader<'_> {
             self.iterator = self.iterator.take().filter(|_| keeps);
             let wait = self.course.trouble(&trouble);
             self.pace.hold(wait);
+            if trouble.kind == Kind::Throttled && trouble.operation == RECORDS {
+                self.pace.throttled();
+            }
         }
     }
 
@@ -79,8 +83,8 @@ impl Reader<'_> {
         let page = {
             let _slot = core.calls.acquire().await;
             core.counters.calls.fetch_add(1, Ordering::Relaxed);
-            let call = core.stream.records(iterator, core.config.max_records_per_request);
-            within(LIMIT, Service::Kinesis, "GetRecords", call).await?
+            let call = core.stream.records(iterator, self.pace.limit(core.config.max_records_per_request));
+            within(LIMIT, Service::Kinesis, RECORDS, call).await?
         };
         self.iterator = None;
         self.course.recovered();
@@ -103,7 +107,9 @@ impl Reader<'_> {
 
     /// Memory the next page may need.
     fn reserve(&self) -> usize {
-        self.last_page.map_or(LARGEST_PAGE, |bytes| (bytes * 3 / 2 + GROWTH).min(LARGEST_PAGE))
+        let expected = self.pace.expected(self.course.core.config.max_records_per_request);
+        let expected = self.last_page.max(expected.filter(|_| self.last_page.is_some_and(|bytes| bytes > 0)));
+        expected.map_or(LARGEST_PAGE, |bytes| (bytes * 3 / 2 + GROWTH).min(LARGEST_PAGE))
     }
 
     async fn open(&mut self) -> Result<String, Trouble> {

@@ -2,11 +2,13 @@
 
 mod fanout;
 mod migration;
+mod quota;
 mod rig;
 mod stream;
 mod table;
 mod upstream;
 
+pub(crate) use quota::BYTES as QUOTA;
 pub(crate) use rig::{Consumer, Node, Rig, config, numbers, until};
 use stream::FakeStream;
 pub(crate) use table::FakeStore;

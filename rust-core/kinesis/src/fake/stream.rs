@@ -2,6 +2,7 @@
 
 use super::FaultPlan;
 use super::fanout::FanOut;
+use super::quota::Quotas;
 use crate::api::{
     Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
 };
@@ -25,6 +26,7 @@ struct Shard {
 
 pub(crate) struct Data {
     pub(super) fanout: FanOut,
+    pub(super) quotas: Quotas,
     exists: bool,
     created: i64,
     shards: BTreeMap<ShardId, Shard>,
@@ -55,6 +57,7 @@ impl FakeStream {
     pub(crate) fn new(shards: &[&str]) -> Self {
         let data = Data {
             fanout: FanOut::default(),
+            quotas: Quotas::default(),
             exists: true,
             created: EPOCH - 1_000_000,
             shards: shards.iter().map(|s| (ShardId::from(*s), Shard::default())).collect(),
@@ -185,7 +188,7 @@ pub(super) fn trouble(operation: &'static str, kind: Kind, text: &str) -> Troubl
 }
 
 /// A number as long as the service's, longer than any integer type.
-fn sequence(n: u64) -> SequenceNumber {
+pub(super) fn sequence(n: u64) -> SequenceNumber {
     SequenceNumber::new(format!("4959033827149025660855969253836157{n:022}")).unwrap()
 }
 
@@ -253,12 +256,19 @@ fn page(data: &mut Data, iterator: &str, limit: i32) -> Result<Page, Trouble> {
     if i64::try_from(numbers[2]).unwrap() != data.created || !data.shards.contains_key(&id) {
         return Err(trouble(OPERATION, Kind::NotFound, "no such shard"));
     }
+    let (from, most) = (usize::try_from(numbers[0]).unwrap(), usize::try_from(limit).unwrap());
+    if let Some(page) = data.quotas.page(&id, from, most) {
+        return page.map(|(page, to)| Page {
+            next_iterator: Some(format!("{id}|{to}|{}|{}", numbers[1], numbers[2])),
+            ..page
+        });
+    }
     let slip = data.slip.take_if(|s| *s == id).is_some();
     data.iterators += 1;
     let (number, created) = (data.iterators, data.created);
     let shard = &data.shards[&id];
-    let from = usize::try_from(numbers[0]).unwrap().max(shard.trimmed);
-    let to = (from + usize::try_from(limit).unwrap()).min(shard.records.len());
+    let from = from.max(shard.trimmed);
+    let to = (from + most).min(shard.records.len());
     let end = shard.closed && to == shard.records.len();
     Ok(Page {
         records: shard.records[from..to].to_vec(),

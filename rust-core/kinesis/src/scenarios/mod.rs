@@ -6,6 +6,7 @@ mod leases;
 mod migration;
 mod odd;
 mod output;
+mod pacing;
 mod positions;
 mod troubles;
 

@@ -32,6 +32,29 @@ async fn latest_begins_now_and_children_at_their_beginning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_in_time_leaves_nothing_of_later_children_out() {
+    let rig = Rig::new(&["s0"]);
+    rig.stream.put("s0");
+    tokio::time::sleep(seconds(100)).await;
+    let mut wanted = vec![rig.stream.put("s0")];
+    // The clock of the tests begins at 12:26:40.
+    let stamp = [
+        ("Initial Stream Position", "AT_TIMESTAMP"),
+        ("Stream Position Timestamp", "2025-11-01T12:27:30Z"),
+    ];
+    let node = rig.node("a", &stamp);
+    until("it is read", SOON, || node.reads() == ["s0"]).await;
+    let consumer = node.consume();
+    consumer.until(&wanted, SOON).await;
+    rig.stream.reshard(&["s0"], &["s1", "s2"]);
+    // Written before anybody can have noticed the children.
+    wanted.extend([rig.stream.put("s1"), rig.stream.put("s2")]);
+    consumer.until(&wanted, seconds(60)).await;
+    assert_eq!(consumer.got().len(), wanted.len(), "nothing from before the time: {:?}", consumer.got());
+    assert!(consumer.said().is_empty(), "{:?}", consumer.said());
+}
+
+#[tokio::test(start_paused = true)]
 async fn latest_does_not_replay_children_of_shards_closed_before() {
     let rig = Rig::new(&["s0"]);
     rig.stream.put("s0");
