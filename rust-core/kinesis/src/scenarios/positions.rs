@@ -38,10 +38,8 @@ async fn a_start_in_time_leaves_nothing_of_later_children_out() {
     tokio::time::sleep(seconds(100)).await;
     let mut wanted = vec![rig.stream.put("s0")];
     // The clock of the tests begins at 12:26:40.
-    let stamp = [
-        ("Initial Stream Position", "AT_TIMESTAMP"),
-        ("Stream Position Timestamp", "2025-11-01T12:27:30Z"),
-    ];
+    let stamp =
+        [("Initial Stream Position", "AT_TIMESTAMP"), ("Stream Position Timestamp", "2025-11-01T12:27:30Z")];
     let node = rig.node("a", &stamp);
     until("it is read", SOON, || node.reads() == ["s0"]).await;
     let consumer = node.consume();
