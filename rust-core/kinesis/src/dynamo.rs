@@ -186,7 +186,7 @@ pub(crate) fn state(table: &TableDescription) -> TableState {
 
 /// Condition: the lease is exactly as it was seen.
 fn unchanged(update: Update, seen: &LeasePrint) -> Update {
-    update.as_seen([
+    update.when_seen([
         ("leaseOwner", seen.owner.as_deref().map(s)),
         ("leaseExpiry", seen.expiry.map(n)),
         ("leaseCounter", seen.counter.map(n)),

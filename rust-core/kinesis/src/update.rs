@@ -55,7 +55,7 @@ impl Update {
     }
 
     /// Another condition: these attributes are exactly as they were seen; `None` was absent.
-    pub(crate) fn as_seen<const N: usize>(self, fields: [(&str, Option<AttributeValue>); N]) -> Self {
+    pub(crate) fn when_seen<const N: usize>(self, fields: [(&str, Option<AttributeValue>); N]) -> Self {
         fields.into_iter().fold(self, |update, (name, value)| match value {
             Some(value) => {
                 update.value(&format!("seen_{name}"), value).when(&format!("{name} = :seen_{name}"))

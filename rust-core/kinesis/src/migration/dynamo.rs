@@ -137,7 +137,7 @@ fn take_update(seen: Option<&Marker>, owner: &str, now_ms: i64) -> Update {
         .set_once("migrationStatus", s("IN_PROGRESS"))
         .add("migrationEpoch", n(1));
     let Some(seen) = seen else { return update.when("attribute_not_exists(streamName)") };
-    update.as_seen([
+    update.when_seen([
         ("migrationOwner", seen.migrator.as_deref().map(s)),
         ("renameOwner", seen.owner.as_deref().map(s)),
         ("renameStartedAt", seen.started.map(n)),
