@@ -7,6 +7,7 @@ mod flow;
 mod model;
 mod observe;
 mod parameters;
+mod providers;
 mod services;
 mod verify;
 
@@ -16,3 +17,4 @@ pub use model::{
     AllowableValue, Bulletin, Bundle, Connection, Counter, Descriptor, FlowFileSummary, Nar, Parameter,
     Processor, ProcessorType, ProvenanceEvent, Queue, Service, Verification,
 };
+pub use providers::FetchedGroup;

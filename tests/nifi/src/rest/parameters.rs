@@ -32,8 +32,12 @@ impl RestClient {
             "revision": entity["revision"],
             "component": { "id": context, "parameters": values },
         });
-        let requests = format!("/parameter-contexts/{context}/update-requests");
-        let request: Value = self.post(&requests, &body).await?;
+        self.finish_update(&format!("/parameter-contexts/{context}/update-requests"), &body).await
+    }
+
+    /// Posts a request that changes parameters, waits for its end, and says why NiFi refused it if it did.
+    pub(super) async fn finish_update(&self, requests: &str, body: &Value) -> Result<()> {
+        let request: Value = self.post(requests, body).await?;
         let request = format!("{requests}/{}", text(&request, "/request/requestId")?);
         let failure = self
             .poll(&request, "the parameter update", |answer| {

@@ -1,4 +1,5 @@
-//! A NAR with stand-ins for NiFi's services of credentials and proxies, whose own NARs Maven mirrors do not hold.
+//! A NAR with stand-ins for NiFi's services of credentials and proxies and its parameter providers, whose own NARs
+//! Maven mirrors do not hold.
 
 use std::error::Error;
 use std::fs::File;
@@ -12,7 +13,11 @@ use zip::{ZipArchive, ZipWriter};
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-const CLASSES: [&str; 2] = ["FileCredentials", "FixedProxy"];
+/// Kinds of extensions, by NiFi's interface, with the classes that stand in.
+const KINDS: [(&str, &[&str]); 2] = [
+    ("org.apache.nifi.controller.ControllerService", &["FileCredentials", "FixedProxy"]),
+    ("org.apache.nifi.parameter.ParameterProvider", &["FolderParameters"]),
+];
 const PACKAGE: &str = "test";
 const MANIFEST: &str = "Manifest-Version: 1.0\r\nNar-Id: stand-ins-nar\r\nNar-Group: test\r\nNar-Version: 1\r\n\
                         Nar-Dependency-Group: org.apache.nifi\r\nNar-Dependency-Id: nifi-aws-service-api-nar\r\n\
@@ -36,12 +41,16 @@ pub fn nar(home: &NifiHome, java_home: &Path, folder: &Path) -> Result<PathBuf> 
         .arg(&classes)
         .arg("-cp")
         .arg(std::env::join_paths(path)?)
-        .args(CLASSES.map(|name| sources.join(format!("{name}.java"))))
+        .args(names().map(|name| sources.join(format!("{name}.java"))))
         .output()?;
     if !output.status.success() {
         return Err(format!("javac: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     package(&classes, folder)
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().flat_map(|(_, classes)| classes.iter().copied())
 }
 
 fn unpack_jars(nar: &Path, into: &Path, path: &mut Vec<PathBuf>) -> Result<()> {
@@ -62,13 +71,16 @@ fn unpack_jars(nar: &Path, into: &Path, path: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn package(classes: &Path, folder: &Path) -> Result<PathBuf> {
-    let names = CLASSES.map(|name| format!("{PACKAGE}.{name}")).join("\n");
     let jar = folder.join("stand-ins.jar");
     let mut zip = ZipWriter::new(File::create(&jar)?);
     let options = SimpleFileOptions::default();
-    zip.start_file("META-INF/services/org.apache.nifi.controller.ControllerService", options)?;
-    zip.write_all(names.as_bytes())?;
-    for class in CLASSES {
+    for (kind, classes) in KINDS {
+        zip.start_file(format!("META-INF/services/{kind}"), options)?;
+        for name in classes {
+            writeln!(zip, "{PACKAGE}.{name}")?;
+        }
+    }
+    for class in names() {
         let name = format!("{PACKAGE}/{class}.class");
         zip.start_file(name.clone(), options)?;
         zip.write_all(&std::fs::read(classes.join(name))?)?;
