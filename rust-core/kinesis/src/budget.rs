@@ -51,6 +51,11 @@ impl Budget {
         (self.units - self.semaphore.available_permits().min(self.units) + *self.lock()) * UNIT
     }
 
+    /// More is taken than there is.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        *self.lock() > 0
+    }
+
     /// Bytes in all.
     pub(crate) fn capacity(&self) -> usize {
         self.units * UNIT
@@ -87,6 +92,19 @@ impl Permit {
             self.budget.force(units - self.units);
         }
         self.units = units;
+    }
+
+    /// Bytes of the whole account.
+    pub(crate) fn capacity(&self) -> usize {
+        self.budget.capacity()
+    }
+
+    /// Makes the share at least that large, whether there is enough or not; tells whether there was not.
+    pub(crate) fn raise(&mut self, bytes: usize) -> bool {
+        if bytes.div_ceil(UNIT) > self.units {
+            self.resize(bytes);
+        }
+        self.budget.is_overdrawn()
     }
 
     /// Moves `bytes` of this share, or all of it when it has less, into a share of its own.

@@ -117,28 +117,57 @@ impl<'a> Course<'a> {
         &mut self,
         records: Vec<Fetched>,
         behind: Option<i64>,
-        permit: Permit,
+        mut permit: Permit,
     ) -> bool {
         self.shard.set_behind(behind.unwrap_or(0));
         if records.is_empty() {
             return true;
         }
         self.check_trimmed(records.first().map(|r| &r.sequence));
-        let count = records.len() as u64;
-        let full = self.core.config.max_batch_size;
+        let page = records.iter().map(|r| r.data.len()).sum();
         // Dropped only where the shard was opened at a record that is done; later records are beyond it anyway.
         let drop_through = self.read.as_ref().map(Done::drop_through);
-        let tail = self.shard.flow().take_tail(self.generation, full);
-        let shaper = &self.shard.shaper;
-        let shaped = shaper.shape(records, behind, tail, drop_through.as_ref(), permit).await;
-        if !self.shard.flow().push(self.generation, shaped.drafts, shaped.silent) {
-            return false;
+        let mut records = records.into_iter();
+        loop {
+            let before = records.len();
+            let tail = self.shard.flow().take_tail(self.generation, self.core.config.max_batch_size);
+            let shaper = &self.shard.shaper;
+            let shaping = shaper.shape(&mut records, behind, tail, drop_through.as_ref(), &mut permit, page);
+            let shaped = shaping.await;
+            if !self.shard.flow().push(self.generation, shaped.drafts, shaped.silent) {
+                return false;
+            }
+            let count = (before - records.len()) as u64;
+            self.core.counters.records.fetch_add(count, Ordering::Relaxed);
+            self.read = shaped.read.map(Done::whole).or(self.read.take());
+            self.core.exchange.offer(self.shard);
+            self.core.checkpointer.mark_if_unsaved(self.shard);
+            if records.len() == 0 {
+                return true;
+            }
+            if !self.paid().await {
+                return false;
+            }
         }
-        self.core.counters.records.fetch_add(count, Ordering::Relaxed);
-        self.read = shaped.read.map(Done::whole).or(self.read.take());
-        self.core.exchange.offer(self.shard);
-        self.core.checkpointer.mark_if_unsaved(self.shard);
-        true
+    }
+
+    /// Waits until the budget is no longer overdrawn, or everything of this shard was handed out and settled: then the
+    /// others have overdrawn it, who may wait for us. `false` when the course is over.
+    async fn paid(&self) -> bool {
+        self.shard.rests();
+        loop {
+            {
+                let flow = self.shard.flow();
+                if flow.generation() != self.generation {
+                    return false;
+                }
+                if !self.core.budget.is_overdrawn() || (flow.is_idle() && flow.buffered() == 0) {
+                    self.shard.asks();
+                    return true;
+                }
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(50), self.shard.wake.notified()).await;
+        }
     }
 
     /// The record of a position exists as long as it is in the retention time; when the first record from there on is

@@ -41,6 +41,8 @@ struct Work<'a> {
     nothing: Permit,
     /// Bytes that the records not shaped yet will take, about.
     room: usize,
+    /// Bytes made since the account was looked at last, about.
+    made: usize,
 }
 
 /// Where a payload is from.
@@ -52,52 +54,68 @@ struct Origin<'a> {
 
 /// What metadata and separators add to a record, about.
 const AROUND: usize = 400;
-/// Bytes after which other tasks get the worker.
+/// A draft begins with at most this fraction of the budget.
+const LARGEST_SHARE: usize = 8;
+/// Bytes after which other tasks get the worker, and the account is looked at.
 const BREATH: usize = 1 << 20;
 
 impl Shaper {
-    /// Shapes `records`, adding to `tail` first. Positions up to `drop_through` are left out. `permit` covers the page
-    /// and becomes the drafts' shares.
+    /// Shapes `records`, adding to `tail` first. Positions up to `drop_through` are left out. `permit` covers the page,
+    /// of which `page` bytes are the records themselves; the drafts take their shares from it.
+    ///
+    /// Aggregates may grow to many times their size. When that overdraws the budget, shaping ends behind the record and
+    /// leaves the rest in `records`, with a share for the page in `permit`.
     pub(crate) async fn shape(
         &self,
-        records: Vec<Fetched>,
+        records: &mut std::vec::IntoIter<Fetched>,
         behind_ms: Option<i64>,
         tail: Option<Draft>,
         drop_through: Option<&Position>,
-        permit: Permit,
+        permit: &mut Permit,
+        page: usize,
     ) -> Shaped {
         let nothing = permit.split_nothing();
         let open = tail.is_some();
         let drafts: Vec<Draft> = tail.into_iter().collect();
-        let room = records.iter().map(|record| record.data.len() + AROUND).sum();
-        let mut work = Work { shaper: self, behind_ms, now: Instant::now(), drafts, open, nothing, room };
-        let (mut silent, mut read, mut bytes) = (None, None, 0);
-        for record in records {
+        let room: usize = records.as_slice().iter().map(|record| record.data.len() + AROUND).sum();
+        let room = room.min(permit.capacity() / LARGEST_SHARE);
+        let now = Instant::now();
+        let mut work = Work { shaper: self, behind_ms, now, drafts, open, nothing, room, made: 0 };
+        let (mut silent, mut read) = (None, None);
+        for record in records.by_ref() {
             let length = record.data.len();
-            bytes += length;
             let (position, content) = work.record(record, drop_through);
             silent = if content { None } else { Some(position.clone()) };
             read = Some(position);
             work.room = work.room.saturating_sub(length + AROUND);
-            if bytes > BREATH {
-                bytes = 0;
+            if work.made > BREATH {
+                work.made = 0;
+                if permit.raise(page + footprint(&work.drafts)) {
+                    break;
+                }
                 tokio::task::yield_now().await;
             }
         }
         let mut drafts = work.drafts;
-        share_out(&mut drafts, permit);
+        let page = if records.as_slice().is_empty() { 0 } else { page };
+        share_out(&mut drafts, permit, page);
         Shaped { drafts, silent, read }
     }
 }
 
-/// Gives every draft the part of the budget that its memory takes.
-fn share_out(drafts: &mut [Draft], mut permit: Permit) {
+/// Memory of `drafts`, in whole units of the account.
+fn footprint(drafts: &[Draft]) -> usize {
+    drafts.iter().map(|d| d.content.footprint().div_ceil(1_024) * 1_024).sum()
+}
+
+/// Gives every draft the part of the budget that its memory takes; `page` bytes stay in `permit`.
+fn share_out(drafts: &mut [Draft], permit: &mut Permit, page: usize) {
     let nothing = permit.split_nothing();
     for draft in drafts.iter_mut() {
         let own = std::mem::replace(&mut draft.permit, nothing.split_nothing());
         permit.merge(own);
     }
-    permit.resize(drafts.iter().map(|d| d.content.footprint().div_ceil(1_024) * 1_024).sum());
+    permit.resize(page + footprint(drafts));
     for draft in drafts {
         draft.permit = permit.split(draft.content.footprint());
     }
@@ -137,6 +155,7 @@ impl Work<'_> {
     }
 
     fn payload(&mut self, from: &Origin<'_>, data: &Bytes) {
+        self.made += data.len() + AROUND;
         let joined = match &self.shaper.strategy {
             ProcessingStrategy::FlowFile => return self.alone(from, data, None),
             ProcessingStrategy::LineDelimited => {

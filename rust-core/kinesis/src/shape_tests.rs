@@ -23,10 +23,25 @@ fn fetched(n: u64, data: impl Into<Bytes>) -> Fetched {
     }
 }
 
+/// Shapes all of a page.
+async fn whole_page(
+    shaper: &Shaper,
+    records: Vec<Fetched>,
+    behind: Option<i64>,
+    tail: Option<Draft>,
+    drop_through: Option<&Position>,
+    mut permit: Permit,
+) -> Shaped {
+    let mut records = records.into_iter();
+    let shaped = shaper.shape(&mut records, behind, tail, drop_through, &mut permit, 0).await;
+    assert_eq!((records.len(), permit.bytes()), (0, 0));
+    shaped
+}
+
 async fn shape(full: usize, records: Vec<Fetched>, drop_through: Option<&Position>) -> Shaped {
-    let budget = Budget::new(1 << 20);
+    let budget = Budget::new(1 << 30);
     let permit = budget.acquire(1_000).await;
-    let shaped = shaper(full).shape(records, Some(7), None, drop_through, permit).await;
+    let shaped = whole_page(&shaper(full), records, Some(7), None, drop_through, permit).await;
     let held: usize = shaped.drafts.iter().map(|d| d.permit.bytes()).sum();
     assert_eq!(budget.used(), held);
     assert!(held >= shaped.drafts.iter().map(|d| d.content.footprint()).sum());
@@ -165,14 +180,14 @@ async fn joined_payloads_have_a_separator_between_them_and_none_at_the_end() {
             other => ProcessingStrategy::Demarcator(other.as_bytes().into()),
         };
         let permit = Budget::new(1 << 20).acquire(1).await;
-        let shaped = shaper.shape(anything(), None, None, None, permit).await;
+        let shaped = whole_page(&shaper, anything(), None, None, None, permit).await;
         assert_eq!(view(&shaped), [seen(true, 6, "1.0", "5.1", true)]);
         let wanted = payloads.join(between.as_bytes());
         let Content::Joined(got) = &shaped.drafts[0].content else { panic!() };
         assert_eq!(*got, wanted);
         // The next page goes on in the same FlowFile, with the separator in front.
         let (tail, permit) = (shaped.drafts.into_iter().next(), Budget::new(1 << 20).acquire(1).await);
-        let more = shaper.shape(vec![fetched(6, "more")], None, tail, None, permit).await;
+        let more = whole_page(&shaper, vec![fetched(6, "more")], None, tail, None, permit).await;
         let Content::Joined(longer) = &more.drafts[0].content else { panic!() };
         assert_eq!(*longer, [&wanted, between.as_bytes(), b"more"].concat());
         assert_eq!(more.drafts.len(), 1);
@@ -185,7 +200,7 @@ async fn a_flow_file_for_each_record_keeps_its_own_position_and_key() {
     shaper.strategy = ProcessingStrategy::FlowFile;
     let budget = Budget::new(1 << 20);
     let permit = budget.acquire(1).await;
-    let shaped = shaper.shape(anything(), Some(3), None, None, permit).await;
+    let shaped = whole_page(&shaper, anything(), Some(3), None, None, permit).await;
     assert_eq!(
         view(&shaped),
         [
@@ -220,10 +235,11 @@ async fn rows_are_added_to_what_waits() {
     let budget = Budget::new(1 << 20);
     let shaper = shaper(1_000);
     let permit = budget.acquire(100).await;
-    let first = shaper.shape(vec![fetched(1, "{}")], None, None, None, permit).await;
+    let first = whole_page(&shaper, vec![fetched(1, "{}")], None, None, None, permit).await;
     let tail = first.drafts.into_iter().next();
     let permit = budget.acquire(100).await;
-    let second = shaper.shape(vec![fetched(2, "{}"), fetched(3, "{}")], None, tail, None, permit).await;
+    let second =
+        whole_page(&shaper, vec![fetched(2, "{}"), fetched(3, "{}")], None, tail, None, permit).await;
     assert_eq!(view(&second), [seen(true, 3, "1.0", "3.0", true)]);
     let held: usize = second.drafts.iter().map(|d| d.permit.bytes()).sum();
     assert_eq!(budget.used(), held);
@@ -238,10 +254,36 @@ async fn output_strategies() {
     for output in [OutputStrategy::UseValue, OutputStrategy::InjectMetadata, OutputStrategy::UseWrapper] {
         shaper.output = output;
         let permit = Budget::new(1_000).acquire(1).await;
-        let shaped = shaper.shape(vec![fetched(9, "{\"a\":1}")], None, None, None, permit).await;
+        let shaped = whole_page(&shaper, vec![fetched(9, "{\"a\":1}")], None, None, None, permit).await;
         texts.push(text(&shaped.drafts[0]));
     }
     assert_eq!(texts[0], "{\"a\":1}\n");
     assert!(texts[1].starts_with("{\"a\":1,\"kinesisMetadata\":{\"stream\":\"orders\""), "{}", texts[1]);
     assert!(texts[2].starts_with("{\"kinesisMetadata\":{") && texts[2].ends_with(",\"value\":{\"a\":1}}\n"));
+}
+
+#[tokio::test]
+async fn aggregates_that_outgrow_the_budget_are_shaped_a_few_at_a_time() {
+    let budget = Budget::new(4 << 20);
+    let mut shaper = shaper(1 << 20);
+    shaper.output = OutputStrategy::UseWrapper;
+    let one = aggregate(&vec!["{}"; 5_000]);
+    let page = 20 * one.len();
+    let mut records = (1..=20).map(|n| fetched(n, one.clone())).collect::<Vec<_>>().into_iter();
+    let mut permit = budget.acquire(2 * page).await;
+    let (mut rows, mut rounds, mut last) = (0, 0, None);
+    while records.len() > 0 {
+        let shaped = shaper.shape(&mut records, None, None, None, &mut permit, page).await;
+        let used = budget.used();
+        assert!(used <= (4 << 20) + (5 << 20), "{used} bytes in round {rounds}");
+        assert_eq!(permit.bytes() > 0, records.len() > 0, "the page is accounted for as long as it is held");
+        assert!(shaped.drafts.last().is_some_and(|d| d.whole), "a round ends behind a record");
+        assert!(last < shaped.read, "in order");
+        rows += shaped.drafts.iter().map(|d| d.records).sum::<u64>();
+        (last, rounds) = (shaped.read, rounds + 1);
+    }
+    assert_eq!(rows, 100_000);
+    assert!(rounds > 3, "{rounds} rounds");
+    drop(permit);
+    assert_eq!(budget.used(), 0);
 }

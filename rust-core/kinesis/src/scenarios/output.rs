@@ -2,7 +2,7 @@
 
 use super::{SOON, seconds};
 use crate::batch::Part;
-use crate::fake::{Node, Rig, until};
+use crate::fake::{Node, Rig, numbers, until};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -116,6 +116,28 @@ async fn a_backlog_makes_large_flow_files() {
     }
     let last = sizes.pop().unwrap();
     assert!(sizes.iter().all(|bytes| (1_000_000..=11_500_000).contains(bytes)), "{sizes:?}, {last}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_are_much_larger_than_their_records_do_not_overrun_the_budget() {
+    let rig = Rig::new(&["s0"]);
+    for _ in 0..40_000 {
+        rig.stream.put("s0");
+    }
+    let settings =
+        [("Memory Budget", "1000000"), ("Max Batch Size", "500000"), ("Max Records Per Request", "10000")];
+    let node = rig.node("a", &settings);
+    let used = || node.source.status()["budget"]["usedBytes"].as_u64().unwrap();
+    let (mut got, mut most) = (Vec::new(), 0);
+    while got.len() < 40_000 {
+        let batch = node.next(seconds(60)).await.expect("reading goes on");
+        most = most.max(used());
+        got.extend(batch.parts.iter().flat_map(numbers));
+        node.source.settle(batch.id, true).unwrap();
+    }
+    assert!(got.is_sorted() && got.first() < got.last());
+    assert!(most <= 3_000_000, "{most} bytes");
+    until("the account returns to zero", SOON, || used() == 0).await;
 }
 
 /// How long a record waits when 39 other shards had one a moment ago.
