@@ -68,11 +68,13 @@ async fn survive(place: &'static str, passes: std::ops::Range<u32>, seed: u64) {
     let half = ROWS / 2 / CUT * CUT;
     let starts = |from: u64, to: u64| (from..=to).step_by(usize::try_from(CUT).unwrap()).collect();
     let sweeping = async {
-        while place == "retire" {
+        if place != "retire" {
+            std::future::pending::<()>().await;
+        }
+        loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let_go(&world.sink);
         }
-        std::future::pending::<()>().await;
     };
     let publishing = async {
         publish(&world, starts(1, half), seed).await;
