@@ -49,7 +49,6 @@ async fn a_start_in_time_leaves_nothing_of_later_children_out() {
     wanted.extend([rig.stream.put("s1"), rig.stream.put("s2")]);
     consumer.until(&wanted, seconds(60)).await;
     assert_eq!(consumer.got().len(), wanted.len(), "nothing from before the time: {:?}", consumer.got());
-    assert!(consumer.said().is_empty(), "{:?}", consumer.said());
 }
 
 #[tokio::test(start_paused = true)]
