@@ -1,26 +1,17 @@
 //! Publishes generated rows through several channels to a local Snowflake and prints the rate.
 //!
-//! `cargo run -p snowpipe --example sink_throughput -- [channels] [megabytes a channel] [zstd level] [kilobytes a FlowFile]
-//! [milliseconds that Snowflake takes to answer]`
-//!
-//! With `SHARDFLOW_CHANNEL_PACE=off` the local Snowflake has no limits either.
+//! `cargo run -p snowpipe --example sink_throughput -- [channels] [megabytes a channel] [zstd level] [kilobytes a FlowFile]`
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use local_cloud::Options;
-use local_cloud::snowflake::{Fault, Route, Trouble};
 use snowpipe::{Sink, State, UploadRequest};
 use support::World;
-
-/// FlowFiles under way in a channel.
-const UNDER_WAY: usize = 200;
 
 struct Load {
     channel: usize,
@@ -58,28 +49,16 @@ fn request(load: &Load, first: u64, next: u64, size: usize) -> UploadRequest {
     UploadRequest::from_properties(&map.map(|(name, value)| (name.to_owned(), value)).into()).unwrap()
 }
 
-/// A FlowFile's content, its first token, and the one after its last.
-type Content = (Vec<u8>, u64, u64);
-
-fn contents(load: &Load) -> VecDeque<Content> {
-    let (mut next, mut made) = (1, 0);
-    let mut contents = VecDeque::new();
-    while made < load.megabytes << 20 {
-        let (content, after) = rows(next, load.flow_file);
-        made += content.len();
-        contents.push_back((content, next, after));
-        next = after;
-    }
-    contents
-}
-
 /// Keeps several FlowFiles under way, as a processor does.
-fn publish(sink: &Sink, runtime: &tokio::runtime::Handle, load: &Load, mut contents: VecDeque<Content>) {
-    let mut under_way = VecDeque::new();
-    while !contents.is_empty() || !under_way.is_empty() {
-        while under_way.len() < UNDER_WAY
-            && let Some((content, first, next)) = contents.pop_front()
-        {
+fn publish(sink: &Sink, runtime: &tokio::runtime::Handle, load: &Load) {
+    let mut under_way = std::collections::VecDeque::new();
+    let (mut next, mut sent) = (1, 0);
+    while sent < load.megabytes << 20 || !under_way.is_empty() {
+        while sent < load.megabytes << 20 && under_way.len() < 64 {
+            let first = next;
+            let (content, after) = rows(first, load.flow_file);
+            next = after;
+            sent += content.len();
             let upload = sink.begin(request(load, first, next, content.len())).unwrap();
             under_way.push_back((upload, Some(content)));
         }
@@ -110,29 +89,14 @@ async fn main() {
     let megabytes = numbers.next().unwrap_or(100);
     let level = numbers.next().unwrap_or(3).to_string();
     let flow_file = numbers.next().unwrap_or(1024) << 10;
-    let answer = Duration::from_millis(numbers.next().unwrap_or(0) as u64);
-    let mut options = Options::default();
-    options.snowflake.commit_delay = Duration::from_millis(500);
-    options.snowflake.discard_rows = true;
-    options.snowflake.limits.rates = std::env::var("SHARDFLOW_CHANNEL_PACE").is_err();
-    let world = World::of(options, &[("Compression Level", &level)]).await;
-    if !answer.is_zero() {
-        world.snowflake().faults().add(Fault::always(Route::Any, Trouble::DelayAfter(answer)));
-    }
-    let loads: Vec<_> = (0..channels)
-        .map(|channel| {
-            let load = Load { channel, megabytes, flow_file };
-            let contents = contents(&load);
-            (load, contents)
-        })
-        .collect();
+    let world = World::with(Duration::from_millis(500), &[("Compression Level", &level)]).await;
     let started = Instant::now();
     let handle = tokio::runtime::Handle::current();
-    let threads: Vec<_> = loads
-        .into_iter()
-        .map(|(load, contents)| {
+    let threads: Vec<_> = (0..channels)
+        .map(|channel| {
             let (sink, handle) = (Arc::clone(&world.sink), handle.clone());
-            std::thread::spawn(move || publish(&sink, &handle, &load, contents))
+            let load = Load { channel, megabytes, flow_file };
+            std::thread::spawn(move || publish(&sink, &handle, &load))
         })
         .collect();
     tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| thread.join().unwrap()))

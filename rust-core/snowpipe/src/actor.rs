@@ -171,9 +171,7 @@ impl Actor {
             channel.stick(answer.as_ref().ok().and_then(|taken| taken.sticky.clone()));
             if answer.is_ok() {
                 core.stats.appended(request.raw, request.bytes.len() as u64);
-                if channel.elastic.is_none() {
-                    poller.appended(&channel.name, request.last.clone(), core.now());
-                }
+                poller.hurry();
             }
             if channel.elastic.is_some() && answer.is_ok() {
                 // The acknowledgement is the commit.

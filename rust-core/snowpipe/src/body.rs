@@ -16,10 +16,8 @@ pub(crate) use types::{Counts, Finished, Job, Sealed};
 
 /// Compressed bytes of a body; Snowflake's limit is 4 MB.
 const COMPRESSED_LIMIT: usize = 3_800_000;
-/// Uncompressed bytes of a body where a channel keeps to 20 MB/s: three of them a second are what it may take.
-pub(crate) const PACED_RAW_LIMIT: u64 = 6 << 20;
-/// Uncompressed bytes of a body where nothing but the time of an answer bounds a channel.
-pub(crate) const UNPACED_RAW_LIMIT: u64 = 24 << 20;
+/// Uncompressed bytes of a body: three of them a second are what a channel may take (20 MB/s).
+const RAW_LIMIT: u64 = 6 << 20;
 /// Largest row looked at; also bounds the memory for a row that comes in pieces.
 const ROW_LIMIT: usize = 16 << 20;
 /// Rows go to the compressor in pieces of about this size.
@@ -46,7 +44,6 @@ pub(crate) struct Assembler {
     /// JSON Pointer to a row's token; empty when rows have none.
     pointer: String,
     level: i32,
-    raw_limit: u64,
 }
 
 impl std::fmt::Debug for Assembler {
@@ -71,13 +68,7 @@ impl Assembler {
             next_body: 1,
             pointer: pointer.to_owned(),
             level,
-            raw_limit: PACED_RAW_LIMIT,
         })
-    }
-
-    /// Bodies are closed at `raw_limit` uncompressed bytes.
-    pub(crate) fn with_raw_limit(self, raw_limit: u64) -> Self {
-        Self { raw_limit, ..self }
     }
 
     /// The upload that rows are expected of.
@@ -203,7 +194,7 @@ impl Assembler {
         }
         let full = self.raw > 0
             && (self.out.len() + HELD_BACK + bound(piece.len()) > COMPRESSED_LIMIT
-                || self.raw + piece.len() as u64 > self.raw_limit);
+                || self.raw + piece.len() as u64 > RAW_LIMIT);
         if full {
             sealed.extend(self.cut()?);
         }

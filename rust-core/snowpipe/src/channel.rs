@@ -69,10 +69,9 @@ impl Channel {
         events: UnboundedSender<Event>,
         level: i32,
         pointer: &str,
-        raw_limit: u64,
     ) -> Result<Self, String> {
         let writer = Writer {
-            assembler: Assembler::new(level, pointer)?.with_raw_limit(raw_limit),
+            assembler: Assembler::new(level, pointer)?,
             inflate: Inflate::default(),
             bodies: HashMap::new(),
             held: None,

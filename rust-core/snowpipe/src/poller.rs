@@ -1,7 +1,5 @@
 //! The commit watcher: one bulk status call a pipe for all channels that wait for something.
 
-mod pace;
-
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -13,11 +11,20 @@ use tokio::time::Instant;
 use crate::actor::lock;
 use crate::channel::Channel;
 use crate::core::Core;
-use crate::machine::{Answer, Event, Fault, FaultClass, Now};
+use crate::machine::{Answer, Event, Fault, FaultClass};
 use crate::messages::Level;
 use crate::names::PipePath;
-use pace::{Pace, SLOWEST};
 
+/// First look after an append.
+const FIRST: Duration = Duration::from_millis(75);
+/// Looks while rows keep coming.
+const STEADY: Duration = Duration::from_millis(500);
+/// Looks become rarer up to this while nothing comes and nothing is committed.
+const SLOWEST: Duration = Duration::from_secs(1);
+/// Calls on average.
+const CALLS_A_SECOND: f64 = 2.0;
+/// Calls saved up while there was nothing to look at.
+const BURST: f64 = 6.0;
 /// Channels in one call.
 const CHANNELS_A_CALL: usize = 500;
 /// "Not found" may be a gateway's for a while; from here on it is looked into.
@@ -30,15 +37,51 @@ const QUIET: Duration = Duration::from_secs(5);
 pub(crate) struct Poller {
     pipe: PipePath,
     watched: Mutex<HashMap<String, Arc<Channel>>>,
-    pace: Mutex<Pace>,
     wake: Notify,
     hurry: Notify,
 }
 
+/// Pace of the calls.
+#[derive(Debug)]
+struct Pace {
+    interval: Duration,
+    saved: f64,
+    last: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { interval: FIRST, saved: BURST, last: Instant::now() }
+    }
+
+    /// Time to wait before the next call.
+    fn pause(&mut self) -> Duration {
+        let now = Instant::now();
+        self.saved = (self.saved + now.duration_since(self.last).as_secs_f64() * CALLS_A_SECOND).min(BURST);
+        self.last = now;
+        match self.saved >= 1.0 {
+            true => self.interval,
+            false => self.interval.max(Duration::from_secs_f64((1.0 - self.saved) / CALLS_A_SECOND)),
+        }
+    }
+
+    /// After a quiet time the next look is soon; in a steady flow the pace stays even.
+    fn hurried(&mut self) {
+        self.interval = match self.saved >= BURST / 2.0 {
+            true => FIRST,
+            false => self.interval.min(STEADY),
+        };
+    }
+
+    fn called(&mut self) {
+        self.saved -= 1.0;
+        self.interval = self.interval.mul_f64(1.6).min(SLOWEST);
+    }
+}
+
 impl Poller {
-    pub(crate) fn new(pipe: PipePath, now: Now) -> Self {
-        let pace = Mutex::new(Pace::new(now));
-        Self { pipe, watched: Mutex::default(), pace, wake: Notify::new(), hurry: Notify::new() }
+    pub(crate) fn new(pipe: PipePath) -> Self {
+        Self { pipe, watched: Mutex::default(), wake: Notify::new(), hurry: Notify::new() }
     }
 
     /// Starts or stops reporting on a channel.
@@ -52,46 +95,48 @@ impl Poller {
             // The name may be another channel's by now.
             false if watched.get(&channel.name).is_some_and(|known| Arc::ptr_eq(known, channel)) => {
                 watched.remove(&channel.name);
-                lock(&self.pace).forget(&channel.name);
             }
             false => {}
         }
     }
 
-    /// The channel's rows up to `token` were acknowledged: their commit is to be expected.
-    pub(crate) fn appended(&self, channel: &str, token: String, now: Now) {
-        lock(&self.pace).appended(channel, token, now);
+    /// Something was appended: after a quiet time, look soon.
+    pub(crate) fn hurry(&self) {
         self.hurry.notify_one();
     }
 
     /// Runs until the sink is closed.
     pub(crate) async fn run(self: Arc<Self>, core: Arc<Core>) {
+        let mut pace = Pace::new();
         let mut failing_since: Option<Instant> = None;
         loop {
             if lock(&self.watched).is_empty() {
                 self.wake.notified().await;
-                lock(&self.pace).woke(core.now());
+                pace.interval = FIRST;
                 continue;
             }
-            let next = lock(&self.pace).next();
-            tokio::select! {
-                () = core.sleep_until(Some(next)) => {}
-                () = self.hurry.notified() => continue,
+            let until = Instant::now() + pace.pause();
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => break,
+                    () = self.hurry.notified() => {
+                        pace.hurried();
+                        if Instant::now() + pace.pause() < until {
+                            break tokio::time::sleep(pace.pause()).await;
+                        }
+                    }
+                }
             }
-            // What was waited for may have ended meanwhile.
-            if lock(&self.watched).is_empty() {
-                continue;
-            }
-            let before = lock(&self.pace).called(core.now());
+            pace.called();
             let names: Vec<String> = lock(&self.watched).keys().cloned().collect();
             for chunk in names.chunks(CHANNELS_A_CALL) {
-                match self.look(&core, chunk, before).await {
+                match self.look(&core, chunk).await {
                     Ok(()) => failing_since = None,
                     Err(fault) => {
                         let since = *failing_since.get_or_insert_with(Instant::now);
                         self.failed(&core, &fault, since);
                         if fault.class == FaultClass::Missing && since.elapsed() >= NOT_FOUND_PATIENCE {
-                            self.look_one_by_one(&core, chunk, before).await;
+                            self.look_one_by_one(&core, chunk).await;
                             failing_since = None;
                         }
                         tokio::time::sleep(fault.retry_after.unwrap_or(SLOWEST)).await;
@@ -101,8 +146,7 @@ impl Poller {
         }
     }
 
-    /// Asks about channels; the look before was at `before`.
-    async fn look(&self, core: &Core, names: &[String], before: Now) -> Result<(), Fault> {
+    async fn look(&self, core: &Core, names: &[String]) -> Result<(), Fault> {
         let asked = core.now();
         core.stats.polls.fetch_add(1, Ordering::Relaxed);
         core.trips.pass("poll");
@@ -111,10 +155,6 @@ impl Poller {
         let watched = lock(&self.watched);
         for name in names {
             if let Some(channel) = watched.get(name) {
-                let committed = known.get(name).and_then(|status| status.committed.as_deref());
-                if let Some(committed) = committed {
-                    lock(&self.pace).found(name, committed, asked, before);
-                }
                 let answer = known.remove(name).map_or(Answer::Missing, Answer::Known);
                 channel.tell(Event::Status { asked, answer });
             }
@@ -123,10 +163,10 @@ impl Poller {
     }
 
     /// A call may be answered "not found" because of one channel of many: that one is told so, the others go on.
-    async fn look_one_by_one(&self, core: &Core, names: &[String], before: Now) {
+    async fn look_one_by_one(&self, core: &Core, names: &[String]) {
         for name in names {
             let asked = core.now();
-            let gone = match self.look(core, std::slice::from_ref(name), before).await {
+            let gone = match self.look(core, std::slice::from_ref(name)).await {
                 Err(fault) => fault.class == FaultClass::Missing,
                 Ok(()) => false,
             };

@@ -180,7 +180,6 @@ impl Sink {
             return Ok(Arc::clone(known));
         }
         let rules = self.rules(&place);
-        let raw_limit = place.raw_limit();
         if !lock(&self.pollers).contains_key(&place.pipe) {
             let destination = place.destination;
             self.core.supervise("error logging".to_owned(), move |core| {
@@ -195,7 +194,7 @@ impl Sink {
             _ => "",
         };
         let poller = self.poller(&pipe);
-        let channel = Channel::new(pipe, name, elastic, sender, config.compression_level, pointer, raw_limit)
+        let channel = Channel::new(pipe, name, elastic, sender, config.compression_level, pointer)
             .map_err(|reason| ConfigError::new("Compression Level", reason))?;
         let mut machine = Machine::new(rules, rand::random()).resume(self.proven(&key));
         if let Some(before) = before {
@@ -231,7 +230,7 @@ impl Sink {
     fn poller(&self, pipe: &PipePath) -> Arc<Poller> {
         let mut pollers = lock(&self.pollers);
         let fresh = || {
-            let poller = Arc::new(Poller::new(pipe.clone(), self.core.now()));
+            let poller = Arc::new(Poller::new(pipe.clone()));
             let watcher = Arc::clone(&poller);
             let name = format!("status {}", pipe.pipe);
             self.core.supervise(name, move |core| Arc::clone(&watcher).run(core));

@@ -147,10 +147,7 @@ impl RowErrors {
         let message = match hits.len() {
             1 => last.message.clone(),
             n => {
-                format!(
-                    "{told} row(s) in all were rejected, told by {n} reports; the last one: {}",
-                    last.message
-                )
+                format!("{told} row(s) in all were rejected, told by {n} reports; the last one: {}", last.message)
             }
         };
         let ranges: Option<Vec<_>> = hits.iter().map(|hit| hit.narrow.clone()).collect();

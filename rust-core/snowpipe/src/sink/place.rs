@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Sink;
-use crate::body::{PACED_RAW_LIMIT, UNPACED_RAW_LIMIT};
 use crate::config::{ChannelType, Resolution};
 use crate::machine::{Id, Rules};
 use crate::names::{self, PipePath};
@@ -29,16 +28,6 @@ pub(super) struct Place {
     pub(super) name: String,
     pub(super) label: String,
     pub(super) elastic: Option<String>,
-}
-
-impl Place {
-    /// Uncompressed bytes of a body.
-    pub(super) fn raw_limit(&self) -> u64 {
-        match self.elastic.is_none() && *UNPACED {
-            true => UNPACED_RAW_LIMIT,
-            false => PACED_RAW_LIMIT,
-        }
-    }
 }
 
 impl Sink {

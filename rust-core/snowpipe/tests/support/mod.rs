@@ -37,7 +37,7 @@ impl World {
         World::of(options, changes).await
     }
 
-    pub async fn of(mut options: Options, changes: &[(&str, &str)]) -> World {
+    async fn of(mut options: Options, changes: &[(&str, &str)]) -> World {
         options.snowflake.journal.body_bytes = 32 << 20;
         let cloud = LocalCloud::start(options).await.unwrap();
         let statements = "CREATE DATABASE DB; CREATE SCHEMA DB.SC; \
