@@ -26,9 +26,9 @@ impl Range {
 #[derive(Debug, Clone)]
 struct Remembered {
     range: Range,
-    /// Which report this belongs to; one report may concern several ranges.
-    report: u64,
+    /// What a report told, with the first of the ranges that it concerns; 0 with the others.
     count: u64,
+    told: u64,
     message: String,
     narrow: Option<(Token, Token)>,
 }
@@ -64,9 +64,6 @@ pub(super) struct RowErrors {
     bound: Option<Token>,
     message: String,
     ranges: VecDeque<Remembered>,
-    reports: u64,
-    /// Reports that an upload was charged with, the newest last.
-    charged: VecDeque<u64>,
 }
 
 /// Result of [`RowErrors::charge`].
@@ -98,11 +95,8 @@ impl RowErrors {
         committed: Option<&Token>,
     ) -> Charges {
         let stray = self.count(status, candidates, committed);
-        let mut uploads = Vec::new();
-        for (id, range) in &candidates.done {
-            uploads.extend(self.take(&range.start, &range.end).map(|rejected| (*id, rejected)));
-        }
-        Charges { uploads, stray }
+        let known = |(id, range): &(Id, Range)| Some((*id, self.known(&range.start, &range.end)?));
+        Charges { uploads: candidates.done.iter().filter_map(known).collect(), stray }
     }
 
     /// Remembers new rejections with the uploads that may be meant; returns those that are nobody's.
@@ -120,7 +114,6 @@ impl RowErrors {
             return 0;
         }
         self.seen = Some(status.row_errors);
-        self.reports += 1;
         let begun = candidates.begun.iter().filter(|range| committed.is_some_and(|c| range.start <= *c));
         let window: Vec<Range> =
             candidates.done.iter().map(|(_, range)| range).chain(begun).cloned().collect();
@@ -131,32 +124,31 @@ impl RowErrors {
             self.remember_bound(count, message);
             return count;
         }
-        for range in suspects {
-            self.remember(range, count, message.clone(), narrow.clone());
+        for (nth, range) in suspects.into_iter().enumerate() {
+            let charged = if nth == 0 { count } else { 0 };
+            let (message, narrow) = (message.clone(), narrow.clone());
+            self.remember(Remembered { range, count: charged, told: count, message, narrow });
         }
         0
     }
 
-    /// Rejections remembered for a range whose rows are in the channel. Each report is counted once.
-    pub(super) fn take(&mut self, start: &Token, end: &Token) -> Option<Rejected> {
+    /// Rejections remembered for a range whose rows are in the channel; the same ones each time the range comes.
+    pub(super) fn known(&self, start: &Token, end: &Token) -> Option<Rejected> {
         let range = Range { start: start.clone(), end: end.clone() };
-        let mut hits: Vec<&Remembered> = self.ranges.iter().filter(|r| r.range.meets(&range)).collect();
-        hits.dedup_by_key(|hit| hit.report);
+        let hits: Vec<&Remembered> = self.ranges.iter().filter(|r| r.range.meets(&range)).collect();
         let last = hits.last()?;
-        let told: u64 = hits.iter().map(|hit| hit.count).sum();
+        let told: u64 = hits.iter().map(|hit| hit.told).sum();
         let message = match hits.len() {
             1 => last.message.clone(),
             n => {
-                format!("{told} row(s) in all were rejected, told by {n} reports; the last one: {}", last.message)
+                format!(
+                    "{told} row(s) in all were rejected, told by {n} reports; the last one: {}",
+                    last.message
+                )
             }
         };
         let ranges: Option<Vec<_>> = hits.iter().map(|hit| hit.narrow.clone()).collect();
-        let new: Vec<(u64, u64)> = (hits.iter().map(|hit| (hit.report, hit.count)))
-            .filter(|(report, _)| !self.charged.contains(report))
-            .collect();
-        self.charged.extend(new.iter().map(|(report, _)| *report));
-        self.charged.drain(..self.charged.len().saturating_sub(KEEP));
-        let count = new.iter().map(|(_, count)| count).sum();
+        let count = hits.iter().map(|hit| hit.count).sum();
         Some(Rejected { count, message, ranges: ranges.unwrap_or_default() })
     }
 
@@ -216,16 +208,16 @@ impl RowErrors {
 
     fn remember_bound(&mut self, count: u64, message: String) {
         if let Some(bound) = self.bound.clone() {
-            self.remember(Range { start: bound.clone(), end: bound }, count, message, None);
+            let range = Range { start: bound.clone(), end: bound };
+            self.remember(Remembered { range, count, told: count, message, narrow: None });
         }
     }
 
-    fn remember(&mut self, range: Range, count: u64, message: String, narrow: Option<(Token, Token)>) {
+    fn remember(&mut self, remembered: Remembered) {
         if self.ranges.len() >= KEEP {
             self.ranges.pop_front();
         }
-        let report = self.reports;
-        self.ranges.push_back(Remembered { range, report, count, message, narrow });
+        self.ranges.push_back(remembered);
     }
 }
 
@@ -313,8 +305,9 @@ mod tests {
         let counts: Vec<u64> = charges.uploads.iter().map(|(_, rejected)| rejected.count).collect();
         assert_eq!(counts, [4, 0, 0]);
         assert!(charges.uploads[2].1.message.contains("rejected 4 row(s)"), "{charges:?}");
-        // Come again, as after a restart of its FlowFile: named again, not counted again.
-        assert_eq!(errors.take(&t(1), &t(10)).unwrap().count, 0);
+        // Come again, because NiFi did not keep what was told: the same.
+        let again = |start, end| errors.known(&t(start), &t(end)).unwrap().count;
+        assert_eq!((again(1, 10), again(11, 20)), (4, 0));
     }
 
     #[test]
@@ -333,8 +326,8 @@ mod tests {
         errors.baseline(&status(0, None));
         let charges = errors.charge(&status(2, Some(20)), &Candidates::default(), Some(&t(20)));
         assert_eq!(charges.stray, 2);
-        assert!(errors.take(&t(15), &t(25)).is_some());
-        assert!(errors.take(&t(1), &t(5)).is_none());
+        assert!(errors.known(&t(15), &t(25)).is_some());
+        assert!(errors.known(&t(1), &t(5)).is_none());
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Machine {
     }
 
     fn skip(&mut self, id: Id) {
-        let known = self.uploads.get(&id).and_then(|u| self.errors.take(&u.span.start, &u.span.end));
+        let known = self.uploads.get(&id).and_then(|u| self.errors.known(&u.span.start, &u.span.end));
         let outcome = match known {
             Some(known) => {
                 Settled::Invalid { row_errors: known.count, message: known.message, ranges: Vec::new() }
