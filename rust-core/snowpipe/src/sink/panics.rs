@@ -27,7 +27,7 @@ type Start = u64;
 async fn publish(world: &World, mut queue: VecDeque<Start>, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut under_way: Vec<(u64, Start)> = Vec::new();
-    let deadline = Instant::now() + support::PATIENCE;
+    let deadline = Instant::now() + 3 * support::PATIENCE;
     let sink = &world.sink;
     while !queue.is_empty() || !under_way.is_empty() {
         assert!(Instant::now() < deadline, "seed {seed} hangs: {} {:?}", sink.status(), sink.messages());
@@ -50,6 +50,12 @@ async fn publish(world: &World, mut queue: VecDeque<Start>, seed: u64) {
             }
         }
         under_way = next;
+        // What waits for a predecessor in the queue goes back behind it.
+        if under_way.len() >= UNDER_WAY && rng.random_ratio(1, 10) {
+            let (upload, start) = under_way.remove(rng.random_range(0..under_way.len()));
+            sink.abandon(upload);
+            queue.push_back(start);
+        }
     }
 }
 
