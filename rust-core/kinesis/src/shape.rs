@@ -58,6 +58,8 @@ const AROUND: usize = 400;
 const LARGEST_SHARE: usize = 8;
 /// Bytes after which other tasks get the worker, and the account is looked at.
 const BREATH: usize = 1 << 20;
+/// A draft grows by what the rest of the answer needs, and at least by this part of itself.
+const GROWTH: usize = 4;
 
 impl Shaper {
     /// Shapes `records`, adding to `tail` first. Positions up to `drop_through` are left out. `permit` covers the page,
@@ -155,18 +157,19 @@ impl Work<'_> {
     }
 
     fn payload(&mut self, from: &Origin<'_>, data: &Bytes) {
-        self.made += data.len() + AROUND;
+        let need = data.len() + AROUND;
+        self.made += need;
         let joined = match &self.shaper.strategy {
             ProcessingStrategy::FlowFile => return self.alone(from, data, None),
             ProcessingStrategy::LineDelimited => {
-                self.join(from, |out, first| separate(b"\n", data, out, first))
+                self.join(from, need, |out, first| separate(b"\n", data, out, first))
             }
             ProcessingStrategy::Demarcator(between) => {
-                self.join(from, |out, first| separate(between, data, out, first))
+                self.join(from, need, |out, first| separate(between, data, out, first))
             }
             ProcessingStrategy::Record => {
                 let shaper = self.shaper;
-                self.join(from, |out, _| shaper.row(from, data, out))
+                self.join(from, need, |out, _| shaper.row(from, data, out))
             }
         };
         if let Err(reject) = joined {
@@ -179,10 +182,16 @@ impl Work<'_> {
     fn join(
         &mut self,
         from: &Origin<'_>,
+        need: usize,
         write: impl FnOnce(&mut Vec<u8>, bool) -> Result<(), Reject>,
     ) -> Result<(), Reject> {
         match self.drafts.last_mut().filter(|_| self.open) {
-            Some(Draft { content: Content::Joined(bytes), .. }) => write(bytes, false)?,
+            Some(Draft { content: Content::Joined(bytes), .. }) => {
+                if bytes.capacity() - bytes.len() < need {
+                    bytes.reserve_exact(self.room.max(need).max(bytes.len() / GROWTH));
+                }
+                write(bytes, false)?;
+            }
             _ => {
                 // Growing by doubling would take up to twice the memory that is needed.
                 let mut bytes = Vec::with_capacity(self.room);
