@@ -108,8 +108,11 @@ impl Reader<'_> {
     /// Memory the next page may need.
     fn reserve(&self) -> usize {
         let expected = self.pace.expected(self.course.core.config.max_records_per_request);
-        let expected = self.last_page.max(expected.filter(|_| self.last_page.is_some_and(|bytes| bytes > 0)));
-        expected.map_or(LARGEST_PAGE, |bytes| (bytes * 3 / 2 + GROWTH).min(LARGEST_PAGE))
+        match self.last_page {
+            None => LARGEST_PAGE,
+            Some(0) => GROWTH,
+            Some(bytes) => (expected.unwrap_or(bytes) * 3 / 2 + GROWTH).min(LARGEST_PAGE),
+        }
     }
 
     async fn open(&mut self) -> Result<String, Trouble> {
