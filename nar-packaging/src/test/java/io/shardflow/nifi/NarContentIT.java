@@ -54,7 +54,7 @@ class NarContentIT {
         assertEquals("io.shardflow", manifest.getValue("Nar-Group"));
         assertEquals("shardflow-nar", manifest.getValue("Nar-Id"));
         assertEquals("org.apache.nifi", manifest.getValue("Nar-Dependency-Group"));
-        assertEquals("nifi-standard-services-api-nar", manifest.getValue("Nar-Dependency-Id"));
+        assertEquals("nifi-aws-service-api-nar", manifest.getValue("Nar-Dependency-Id"));
     }
 
     @Test
