@@ -74,6 +74,7 @@ impl Settings {
             Parameter::plain("Snowflake Destination Database", &self.database),
             Parameter::plain("Snowflake Destination Schema", &self.schema),
             Parameter::plain("Snowflake Destination Table", &self.table),
+            Parameter::plain("Snowflake Authentication Strategy", "KEY_PAIR"),
             Parameter::plain("Snowflake Account Identifier", &endpoints.snowflake_account),
             Parameter::plain("Snowflake Username", &endpoints.snowflake_user),
             Parameter::plain("Snowflake Role", &endpoints.snowflake_role),
