@@ -7,13 +7,12 @@ use std::time::Duration;
 use axum::Router;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use local_snowflake::{CutConnection, Snowflake};
+use local_snowflake::{Clock, CutConnection, Snowflake};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{AccessKey, Faults, Front, Journal, Policy};
-use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::endpoints::Endpoints;
 use crate::kinesis::{Kinesis, KinesisOptions};
@@ -84,7 +83,7 @@ pub struct Options {
     pub table_transition: Duration,
     /// Snowflake. The user's public key is added at the start.
     pub snowflake: local_snowflake::Options,
-    /// Time of the AWS services.
+    /// Time of the AWS services; Snowflake has its own, in its options.
     pub clock: Clock,
     /// Key that may do everything.
     pub access_key_id: String,

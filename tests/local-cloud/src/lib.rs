@@ -1,7 +1,6 @@
 //! Kinesis, DynamoDB and Snowflake on loopback: for a demo without accounts, for tests and for benches.
 
 mod aws;
-mod clock;
 mod cloud;
 mod dynamodb;
 mod endpoints;
@@ -16,7 +15,6 @@ mod sync;
 pub use aws::{
     AccessKey, Action, AwsError, Call, EventTrouble, Faults, Journal, Policy, Rule, RuleId, Statement, When,
 };
-pub use clock::Clock;
 pub use cloud::{LocalCloud, Options, StartError, Transport};
 pub use dynamodb::DynamoDb;
 pub use endpoints::Endpoints;
@@ -25,5 +23,6 @@ pub use kinesis::{
     kpl_aggregate,
 };
 pub use local_snowflake as snowflake;
+pub use local_snowflake::Clock;
 pub use net::CutPlan;
 pub use network::Network;

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::Utc;
 use rusqlite::Connection;
 
 use crate::auth::{PublicKey, Session, Sessions};
 use crate::catalog::{Catalog, Grant, Kind, Path, Privilege, Table, User};
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::locks::lock;
 use crate::options::Options;
 use crate::sql::SqlError;
 use crate::store::{self, Saved, Store};
-use crate::streaming::{Channel, Committer, Key, Progress, Registry};
+use crate::streaming::{Channel, Committer, Key, Progress, Registry, Removed};
 use crate::values::Moment;
 
 /// Rows of a table so far.
@@ -40,19 +40,26 @@ pub(crate) struct Account {
     counts: Mutex<HashMap<i64, Counts>>,
     next_commit: AtomicI64,
     commit_delay: Mutex<Duration>,
+    /// No channel expires before this time.
+    next_expiry_ms: AtomicI64,
 }
 
 impl Account {
     pub(crate) fn new(options: Options, keys: Vec<PublicKey>) -> rusqlite::Result<Self> {
-        let store = Store::open(options.state.as_deref(), crate::sql::register)?;
+        let store = Store::open(options.state.as_deref(), |connection| {
+            crate::sql::register(connection, &options.clock)
+        })?;
         let first_client =
-            if options.state.is_some() { Utc::now().timestamp_millis().unsigned_abs() } else { 0 };
+            if options.state.is_some() { chrono::Utc::now().timestamp_millis().unsigned_abs() } else { 0 };
         let saved = Saved::load(&store.writer(), first_client)?;
         let mut catalog = saved.catalog.unwrap_or_else(Catalog::new);
         bootstrap(&mut catalog, &options, keys);
         let channels = Registry::default();
-        for (channel, progress) in saved.channels {
-            channel.state().progress = progress;
+        for (channel, progress, last_used_ms) in saved.channels {
+            let mut state = channel.state();
+            state.progress = progress;
+            state.last_used_ms = last_used_ms.unwrap_or_else(|| options.clock.now_ms());
+            drop(state);
             channels.restore(channel, first_client);
         }
         let counts = count_all(&store.writer(), &catalog)?;
@@ -67,6 +74,7 @@ impl Account {
             counts: Mutex::new(counts),
             next_commit: AtomicI64::new(saved.last_commit + 1),
             commit_delay: Mutex::new(options.commit_delay),
+            next_expiry_ms: AtomicI64::new(0),
             store,
             options,
         })
@@ -75,6 +83,38 @@ impl Account {
     /// Time from an append to its commit.
     pub(crate) fn commit_delay(&self) -> Duration {
         *lock(&self.commit_delay)
+    }
+
+    /// The account's time.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.options.clock
+    }
+
+    /// Deletes the named channels that nobody used for as long as the limits say, unless they have rows to commit.
+    /// Blocks the thread.
+    pub(crate) fn expire_idle(&self) {
+        let now = self.clock().now_ms();
+        let idle = i64::try_from(self.options.limits.idle_channel.as_millis()).unwrap_or(i64::MAX);
+        // Channels that are opened from now on do not expire before.
+        let mut next = now.saturating_add(idle);
+        for channel in self.channels.all().into_iter().filter(|channel| !channel.key.is_elastic()) {
+            let (expires, waits) = {
+                let state = channel.state();
+                (state.last_used_ms.saturating_add(idle), state.has_uncommitted())
+            };
+            if expires > now || waits {
+                next = next.min(expires);
+            } else {
+                self.channels.remove(&channel, Removed::Expired);
+                self.forget(channel.id);
+            }
+        }
+        self.next_expiry_ms.store(next, Ordering::Relaxed);
+    }
+
+    /// Whether a channel may have expired since the last look.
+    pub(crate) fn expiry_due(&self) -> bool {
+        self.clock().now_ms() >= self.next_expiry_ms.load(Ordering::Relaxed)
     }
 
     /// Changes the time for the appends to come.
@@ -106,7 +146,7 @@ impl Account {
         if let Some(changed) = &changed {
             self.save_catalog(&transaction, changed)?;
         }
-        let at = Moment::stored(Utc::now().naive_utc());
+        let at = Moment::stored(self.clock().now_utc());
         transaction.prepare_cached("INSERT INTO _commits VALUES (?, ?)")?.execute((id, at))?;
         transaction.commit()?;
         if let Some(changed) = changed {
@@ -130,7 +170,7 @@ impl Account {
         }
         transaction.commit()?;
         for orphan in self.orphans(&catalog) {
-            self.channels.remove(&orphan);
+            self.channels.remove(&orphan, Removed::Replaced);
         }
         *lock(&self.catalog) = Arc::new(catalog);
         Ok(result)
@@ -164,14 +204,18 @@ impl Account {
 
     /// Forgets a dropped channel, when there is a state file.
     pub(crate) async fn forget_channel(self: &Arc<Self>, channel: &Channel) {
-        if self.options.state.is_none() {
-            return;
-        }
         let (account, id) = (self.clone(), channel.id);
-        let forgotten =
-            tokio::task::spawn_blocking(move || store::forget_channel(&account.store.writer(), id)).await;
-        if !matches!(forgotten, Ok(Ok(()))) {
+        if tokio::task::spawn_blocking(move || account.forget(id)).await.is_err() {
             tracing::error!("a dropped channel could not be removed from the state file");
+        }
+    }
+
+    /// The same on the caller's thread.
+    fn forget(&self, channel: i64) {
+        if self.options.state.is_some()
+            && let Err(error) = store::forget_channel(&self.store.writer(), channel)
+        {
+            tracing::error!(%error, "a channel that is gone could not be removed from the state file");
         }
     }
 
@@ -184,7 +228,7 @@ impl Account {
     /// Number of a commit made by a statement; must be called within [`Account::change`].
     pub(crate) fn statement_commit(&self, connection: &Connection) -> rusqlite::Result<i64> {
         let id = self.next_commit.fetch_add(1, Ordering::Relaxed);
-        let at = Moment::stored(Utc::now().naive_utc());
+        let at = Moment::stored(self.clock().now_utc());
         connection.prepare_cached("INSERT INTO _commits VALUES (?, ?)")?.execute((id, at))?;
         Ok(id)
     }

@@ -10,6 +10,7 @@
 mod account;
 mod auth;
 mod catalog;
+mod clock;
 mod faults;
 mod http;
 mod journal;
@@ -23,6 +24,7 @@ mod store;
 mod streaming;
 mod values;
 
+pub use clock::Clock;
 pub use faults::{CutConnection, Fault, Faults, Route, Trouble};
 pub use journal::{Append, AppendOutcome, Journal, Request};
 pub use options::{JournalOptions, Limits, Options, Quirks};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::Clock;
+
 /// Settings of one server. Start from [`Options::default`] and change what matters.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -20,6 +22,9 @@ pub struct Options {
     /// Bearer tokens accepted without an exchange: programmatic access tokens, and the tokens of a managed runtime
     /// (with or without the prefix `WIF.OIDC.`).
     pub access_tokens: Vec<String>,
+    /// The account's time. Commits, tokens, idle channels and time stamps go by it. What a client dates itself, its
+    /// key-pair JWT, is judged by the system's clock, for that is the client's.
+    pub clock: Clock,
     /// Time between the acknowledgement of an append and its rows being visible in the table.
     pub commit_delay: Duration,
     /// Life of the token that `POST /oauth/token` hands out.
@@ -46,6 +51,7 @@ impl Default for Options {
             role: "LOCAL_ROLE".into(),
             public_keys_pem: Vec::new(),
             access_tokens: Vec::new(),
+            clock: Clock::system(),
             commit_delay: Duration::from_millis(500),
             token_lifetime: Duration::from_secs(3600),
             limits: Limits::default(),
@@ -70,6 +76,8 @@ pub struct Limits {
     pub bytes_per_second: u64,
     /// Named channels per pipe.
     pub channels_per_pipe: usize,
+    /// A named channel that was neither opened nor written to for this long is deleted with its offset token.
+    pub idle_channel: Duration,
     /// Uncompressed bytes that wait for their commit in the whole server before appends are answered 429.
     pub pending_bytes: u64,
     /// Columns that schema evolution may add in one step.
@@ -84,6 +92,7 @@ impl Default for Limits {
             requests_per_second: 10,
             bytes_per_second: 20_000_000,
             channels_per_pipe: 2000,
+            idle_channel: Duration::from_secs(30 * 24 * 3600),
             pending_bytes: 1 << 30,
             evolved_columns: 100,
         }

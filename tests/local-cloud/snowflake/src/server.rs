@@ -9,6 +9,7 @@ use chrono::Utc;
 use crate::account::Account;
 use crate::auth::{PublicKey, Refused, Session, verify_key_pair};
 use crate::catalog::Path;
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::http::{Results, Stage};
 use crate::journal::Journal;
@@ -92,6 +93,7 @@ impl Snowflake {
 
     /// Tables and channels as they are now.
     pub fn snapshot(&self) -> Snapshot {
+        self.account.expire_idle();
         snapshot::take(&self.account)
     }
 
@@ -130,17 +132,9 @@ impl Snowflake {
         self.account.set_commit_delay(delay);
     }
 
-    /// Deletes the channels without an append for `idle`, as the service does after 30 days; how many.
-    pub fn expire_channels(&self, idle: Duration) -> usize {
-        let mut channels = self.account.channels.all();
-        channels.retain(|channel| {
-            let state = channel.state();
-            !state.has_uncommitted() && state.last_used.elapsed() >= idle
-        });
-        for channel in &channels {
-            self.account.channels.remove(channel);
-        }
-        channels.len()
+    /// The account's time.
+    pub fn clock(&self) -> &Clock {
+        self.account.clock()
     }
 
     /// Commits everything accepted so far, whatever the delay, on the caller's thread.
@@ -189,11 +183,16 @@ impl Snowflake {
 
     /// The session of a scoped or access token.
     pub(crate) fn session(&self, token: &str) -> Result<Session, Refused> {
-        self.account.sessions.find(token, Utc::now().timestamp())
+        self.account.sessions.find(token, self.seconds())
+    }
+
+    /// The account's time in seconds since 1970.
+    fn seconds(&self) -> i64 {
+        self.clock().now_ms() / 1000
     }
 
     pub(crate) fn issue_token(&self, session: Session, scope: &str) -> Result<String, Refused> {
         let life = i64::try_from(self.options().token_lifetime.as_secs()).unwrap_or(i64::MAX / 2);
-        self.account.sessions.issue(session, scope, Utc::now().timestamp(), life)
+        self.account.sessions.issue(session, scope, self.seconds(), life)
     }
 }

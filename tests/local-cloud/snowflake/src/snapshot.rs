@@ -108,7 +108,7 @@ fn view(channel: &Channel) -> ChannelView {
 }
 
 pub(crate) fn violations(account: &Account) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = account.channels.past_violations();
     for channel in account.channels.all() {
         let state = channel.state();
         let own = state.history.violations().iter();

@@ -13,10 +13,10 @@ use super::journal::{Call, Journal};
 use super::keys::{AccessKey, Keyring};
 use super::respond::{Body, Protocol, answer, events, render, spoilt};
 use super::signature::Verifier;
-use crate::clock::Clock;
 use crate::dynamodb::{self, DynamoDb};
 use crate::kinesis::{self, Format, Kinesis, Reply};
 use crate::net::Connection;
+use local_snowflake::Clock;
 
 /// Larger than any limit of the services, so that those answer and not this port.
 const MAX_BODY: usize = 32 << 20;

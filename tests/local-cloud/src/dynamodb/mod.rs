@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::AwsError;
-use crate::clock::Clock;
+use local_snowflake::Clock;
 
 use tables::Tables;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use dynoxide::DynoxideError;
 use serde_json::{Value, json};
 
-use crate::clock::Clock;
 use crate::sync::lock;
+use local_snowflake::Clock;
 
 /// The passing states of the tables. Clones share them.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::aggregate::kpl_aggregate;
 use super::log::Entry;
 use super::number::Number;
-use crate::clock::Clock;
+use local_snowflake::Clock;
 
 /// What the shards of a generated stream contain.
 #[derive(Clone, Copy, Debug)]

@@ -30,8 +30,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use crate::aws::AwsError;
-use crate::clock::Clock;
 use crate::sync::{read, write};
+use local_snowflake::Clock;
 
 pub use aggregate::kpl_aggregate;
 pub use direct::{Receipt, Record, ShardInfo};

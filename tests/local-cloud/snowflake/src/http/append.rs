@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::channels::{ChannelSegments, no_channel};
 use super::login::ingest_session;
@@ -19,7 +18,7 @@ use super::{ApiError, target};
 use crate::account::Account;
 use crate::journal::{Append, AppendOutcome};
 use crate::server::Snowflake;
-use crate::streaming::{BodyError, Channel, Committer, Key, Pending, Verdict, decode};
+use crate::streaming::{BodyError, Channel, Committer, Key, Pending, Removed, Verdict, decode};
 
 /// Bodies of at least this size are decoded off the runtime's threads.
 const DECODE_APART: usize = 16 * 1024;
@@ -68,7 +67,7 @@ pub(super) async fn journaled(
     let query = Pairs::query(query.unwrap_or_default());
     let own = |name: &str| query.get(name).map(str::to_owned);
     let mut entry = Append {
-        at_ms: chrono::Utc::now().timestamp_millis(),
+        at_ms: snowflake.options().clock.now_ms(),
         pipe: key.pipe.to_string(),
         channel: name.to_owned(),
         continuation_token: own("continuationToken").unwrap_or_default(),
@@ -110,16 +109,19 @@ pub(super) fn admit(
 ) -> Result<Arrival, ApiError> {
     let session = ingest_session(snowflake, headers)?;
     let account = snowflake.account();
-    let found = target::find(&account.catalog(), &session, &key.pipe)?;
+    let found = target::find(account, &session, &key.pipe)?;
     let Some(channel) = account.channels.get(&key) else {
-        return Err(if account.channels.was_removed(&key) { removed(name) } else { no_channel(name) });
+        return Err(match account.channels.removed(&key) {
+            Some(Removed::Replaced) => removed(name),
+            Some(Removed::Expired) | None => no_channel(name),
+        });
     };
     if channel.generation != found.origin.generation || channel.table_id != found.origin.table_id {
         return Err(removed(name));
     }
     let limits = &account.options.limits;
     let per_second = f64::from(limits.requests_per_second);
-    if limits.rates && !channel.state().requests.take(1.0, per_second, Instant::now()) {
+    if limits.rates && !channel.state().requests.take(1.0, per_second, account.clock().instant()) {
         return Err(too_fast("requests"));
     }
     Ok(Arrival { account: account.clone(), channel, may_evolve: found.may_evolve })
@@ -142,7 +144,7 @@ impl Arrival {
         entry.body = Some(body.clone());
         let limits = &account.options.limits;
         let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let due = Instant::now() + account.commit_delay();
+        let due = account.clock().instant() + account.commit_delay();
         let verdict = {
             let mut state = channel.state();
             if state.gone {
@@ -154,7 +156,7 @@ impl Arrival {
                 }
                 #[allow(clippy::cast_precision_loss, reason = "a rate, not a count")]
                 let (amount, allowance) = (bytes as f64, limits.bytes_per_second as f64);
-                if limits.rates && !state.bytes.take(amount, allowance, Instant::now()) {
+                if limits.rates && !state.bytes.take(amount, allowance, account.clock().instant()) {
                     return Err(too_fast("bytes"));
                 }
             }
@@ -163,7 +165,7 @@ impl Arrival {
                 end: entry.end.clone(),
                 body,
                 may_evolve,
-                accepted_ms: entry.at_ms,
+                accepted_ms: account.clock().now_ms(),
                 due,
                 held: Some(account.committer.hold(bytes)),
             };

@@ -15,7 +15,7 @@ use super::login::ingest_session;
 use super::{ApiError, target};
 use crate::catalog::Path;
 use crate::server::Snowflake;
-use crate::streaming::{Channel, ChannelState, Key, Origin, Uncommitted};
+use crate::streaming::{Channel, ChannelState, Key, Origin, Removed, Uncommitted};
 
 /// Database, schema, pipe and channel of a path.
 pub(super) type ChannelSegments = Segments<(String, String, String, String)>;
@@ -49,7 +49,7 @@ pub(super) async fn open(
     let choices = Choices::read(&body)?;
     let account = snowflake.account();
     let pipe = target::pipe_path(&database, &schema, &pipe);
-    let found = match target::find(&account.catalog(), &session, &pipe) {
+    let found = match target::find(account, &session, &pipe) {
         Err(error) if account.options.quirks.missing_pipe_as_status => {
             let status = json!({"channel_name": name, "channel_status_code": error.code});
             return Ok(Json(json!({"next_continuation_token": "0_1", "channel_status": status})));
@@ -74,6 +74,7 @@ pub(super) async fn open(
             if let (None, Some(token)) = (&state.progress.committed, &choices.offset_token) {
                 state.progress.committed = Some(token.clone());
             }
+            state.last_used_ms = account.clock().now_ms();
             let opened = state.open(choices.fail_on_uncommitted_rows);
             Some(opened.map(|token| (token, status(&channel, state))))
         });
@@ -112,13 +113,13 @@ pub(super) async fn drop(
     let choices = Choices::read(&body)?;
     let account = snowflake.account();
     let pipe = target::pipe_path(&database, &schema, &pipe);
-    target::find(&account.catalog(), &session, &pipe)?;
+    target::find(account, &session, &pipe)?;
     let channel = account.channels.get(&Key::new(pipe, &name)).ok_or_else(|| no_channel(&name))?;
     if choices.fail_on_uncommitted_rows && channel.state().has_uncommitted() {
         return Err(uncommitted(&name));
     }
     channel.when_settled(|_| ()).await;
-    account.channels.remove(&channel);
+    account.channels.remove(&channel, Removed::Replaced);
     account.forget_channel(&channel).await;
     // The documentation says "no body", but Snowflake's SDK fails to read an empty one.
     let committed = channel.state().progress.committed.clone();
@@ -147,11 +148,11 @@ pub(super) async fn pipe_verb(
     let pipe = target::pipe_path(&database, &schema, pipe);
     match verb {
         "bulk-channel-status" => {
-            let found = target::find(&account.catalog(), &session, &pipe)?;
+            let found = target::find(account, &session, &pipe)?;
             Ok(Json(statuses(&snowflake, &pipe, found.origin, &body)?).into_response())
         }
         "pipe-info" => {
-            target::find(&account.catalog(), &session, &pipe)?;
+            target::find(account, &session, &pipe)?;
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
             let host = host.unwrap_or(&account.options.ingest_host);
             Ok(Json(snowflake.stage().pipe_info(&pipe, host)).into_response())

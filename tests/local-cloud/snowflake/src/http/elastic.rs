@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::extract::{Path as Segments, RawQuery, State};
 use http::HeaderMap;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::append::{decoded, read, too_fast};
 use super::login::ingest_session;
@@ -63,7 +62,7 @@ async fn take(
         }
     }
     let account = snowflake.account();
-    let found = target::find(&account.catalog(), &session, &pipe)?;
+    let found = target::find(account, &session, &pipe)?;
     let body = decoded(body, headers).await?;
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     if account.committer.pending_bytes().saturating_add(bytes) > account.options.limits.pending_bytes {
@@ -71,13 +70,13 @@ async fn take(
     }
     let channel = account.channels.get_or_create(Key::new(pipe, ELASTIC), ELASTIC, found.origin, usize::MAX);
     let channel = channel.ok_or_else(|| too_fast("channels"))?;
-    let due = Instant::now() + account.commit_delay();
+    let due = account.clock().instant() + account.commit_delay();
     channel.state().append_unordered(Pending {
         start: None,
         end: None,
         body,
         may_evolve: found.may_evolve,
-        accepted_ms: chrono::Utc::now().timestamp_millis(),
+        accepted_ms: account.clock().now_ms(),
         due,
         held: Some(account.committer.hold(bytes)),
     });

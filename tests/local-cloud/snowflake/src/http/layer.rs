@@ -15,7 +15,7 @@ use crate::server::Snowflake;
 pub(crate) async fn observe(State(snowflake): State<Snowflake>, request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let mut entry = journal::Request {
-        at_ms: chrono::Utc::now().timestamp_millis(),
+        at_ms: snowflake.options().clock.now_ms(),
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
@@ -28,6 +28,11 @@ pub(crate) async fn observe(State(snowflake): State<Snowflake>, request: Request
     let trouble = classify(request.method(), &entry.path)
         .and_then(|route| snowflake.faults().strike(route, &entry.path));
     entry.fault = trouble.is_some();
+    if snowflake.account().expiry_due() {
+        let account = snowflake.account().clone();
+        // Forgetting a channel writes to the state file.
+        let _ = tokio::task::spawn_blocking(move || account.expire_idle()).await;
+    }
     let response = match trouble {
         Some(trouble) => troubled(trouble, request, next).await,
         None => next.run(request).await,

@@ -3,8 +3,9 @@
 use http::StatusCode;
 
 use super::ApiError;
+use crate::account::Account;
 use crate::auth::Session;
-use crate::catalog::{Catalog, Kind, Path, Privilege};
+use crate::catalog::{Kind, Path, Privilege};
 use crate::names::{self, DEFAULT_PIPE_SUFFIX};
 use crate::streaming::Origin;
 
@@ -21,7 +22,8 @@ pub(crate) struct Target {
 }
 
 /// Finds the pipe and checks the role: USAGE on database and schema, INSERT on the table, OPERATE on a custom pipe.
-pub(crate) fn find(catalog: &Catalog, session: &Session, pipe: &Path) -> Result<Target, ApiError> {
+pub(crate) fn find(account: &Account, session: &Session, pipe: &Path) -> Result<Target, ApiError> {
+    let catalog = account.catalog();
     let role = session.role.as_str();
     let Some((path, table, custom)) = catalog.resolve_pipe(pipe) else { return Err(missing(pipe)) };
     let table_kind = Kind::Table(path);
@@ -36,7 +38,7 @@ pub(crate) fn find(catalog: &Catalog, session: &Session, pipe: &Path) -> Result<
     let origin = Origin {
         generation: custom.map_or(table.id, |pipe| pipe.id),
         table_id: table.id,
-        created_ms: chrono::Utc::now().timestamp_millis(),
+        created_ms: account.clock().now_ms(),
     };
     Ok(Target { origin, may_evolve })
 }

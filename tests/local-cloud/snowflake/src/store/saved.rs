@@ -13,6 +13,8 @@ struct SavedChannel {
     generation: i64,
     table_id: i64,
     created_ms: i64,
+    #[serde(default)]
+    last_used_ms: Option<i64>,
     progress: Progress,
 }
 
@@ -20,7 +22,8 @@ struct SavedChannel {
 #[derive(Default)]
 pub(crate) struct Saved {
     pub(crate) catalog: Option<Catalog>,
-    pub(crate) channels: Vec<(Channel, Progress)>,
+    /// Each with its progress and its last use.
+    pub(crate) channels: Vec<(Channel, Progress, Option<i64>)>,
     pub(crate) last_commit: i64,
 }
 
@@ -37,10 +40,11 @@ impl Saved {
         while let Some(row) = rows.next()? {
             let content: String = row.get(1)?;
             let saved: SavedChannel = serde_json::from_str(&content).map_err(unreadable)?;
-            let SavedChannel { pipe, name, generation, table_id, created_ms, progress } = saved;
+            let SavedChannel { pipe, name, generation, table_id, created_ms, last_used_ms, progress } = saved;
             let origin = Origin { generation, table_id, created_ms };
             let key = Key::new(pipe, &name);
-            channels.push((Channel::new(row.get(0)?, key, name, origin, first_client), progress));
+            let channel = Channel::new(row.get(0)?, key, name, origin, first_client);
+            channels.push((channel, progress, last_used_ms));
         }
         let last_commit =
             connection.query_row("SELECT coalesce(max(id), 0) FROM _commits", [], |row| row.get(0))?;
@@ -69,6 +73,7 @@ pub(crate) fn save_channel(
         generation: channel.generation,
         table_id: channel.table_id,
         created_ms: channel.created_ms,
+        last_used_ms: Some(channel.state().last_used_ms),
         progress: progress.clone(),
     };
     let content = serde_json::to_string(&saved).map_err(unreadable)?;

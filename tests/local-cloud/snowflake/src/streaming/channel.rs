@@ -118,8 +118,8 @@ pub(crate) struct ChannelState {
     pub(crate) gone: bool,
     pub(crate) accepted: Option<String>,
     pub(crate) history: History,
-    /// When the channel was opened or appended to.
-    pub(crate) last_used: Instant,
+    /// When the channel was opened or appended to, milliseconds since 1970.
+    pub(crate) last_used_ms: i64,
     pub(crate) requests: Bucket,
     pub(crate) bytes: Bucket,
 }
@@ -150,8 +150,9 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(id: i64, key: Key, name: String, origin: Origin, first_client: u64) -> Self {
-        let state = Mutex::new(ChannelState::new(first_client));
         let Origin { generation, table_id, created_ms } = origin;
+        let state = ChannelState { last_used_ms: created_ms, ..ChannelState::new(first_client) };
+        let state = Mutex::new(state);
         Channel { id, key, name, generation, table_id, created_ms, state, settled: Notify::new() }
     }
 
@@ -186,7 +187,7 @@ impl ChannelState {
             accepted: None,
             progress: Progress::default(),
             history: History::default(),
-            last_used: Instant::now(),
+            last_used_ms: 0,
             requests: Bucket::default(),
             bytes: Bucket::default(),
         }
@@ -198,7 +199,6 @@ impl ChannelState {
         if fail_on_uncommitted && self.has_uncommitted() {
             return Err(Uncommitted);
         }
-        self.last_used = Instant::now();
         self.pending.clear();
         self.accepted = self.progress.committed.clone();
         self.status = Status::Success;
@@ -241,7 +241,7 @@ impl ChannelState {
             return verdict;
         }
         self.row += 1;
-        self.last_used = Instant::now();
+        self.last_used_ms = pending.accepted_ms;
         if pending.end.is_some() {
             self.accepted.clone_from(&pending.end);
         }
@@ -251,7 +251,7 @@ impl ChannelState {
 
     /// Takes over rows without a token, as elastic channels do.
     pub(crate) fn append_unordered(&mut self, pending: Pending) {
-        self.last_used = Instant::now();
+        self.last_used_ms = pending.accepted_ms;
         self.pending.push_back(pending);
     }
 

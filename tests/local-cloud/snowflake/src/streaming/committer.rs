@@ -83,7 +83,7 @@ impl Committer {
 
     /// Commits what is due, on the caller's thread; with `everything` also what is not due yet.
     pub(crate) fn commit_due(account: &Account, everything: bool) {
-        let works = account.committer.take(everything);
+        let works = account.committer.take(account.clock().instant(), everything);
         let mut by_pipe: HashMap<Path, Vec<Work>> = HashMap::new();
         for work in works {
             by_pipe.entry(work.channel.key.pipe.clone()).or_default().push(work);
@@ -93,9 +93,8 @@ impl Committer {
         }
     }
 
-    fn take(&self, everything: bool) -> Vec<Work> {
+    fn take(&self, now: Instant, everything: bool) -> Vec<Work> {
         let mut queue = lock(&self.queue);
-        let now = Instant::now();
         let mut works = Vec::new();
         let mut busy = Vec::new();
         while queue.due.front().is_some_and(|(due, _)| everything || *due <= now) {
@@ -154,9 +153,10 @@ async fn run(account: &Weak<Account>, wake: &Notify) {
             wake.notified().await;
             continue;
         };
-        if due > Instant::now() {
+        let Some(clock) = account.upgrade().map(|account| account.clock().clone()) else { return };
+        if due > clock.instant() {
             tokio::select! {
-                () = tokio::time::sleep_until(due) => {}
+                () = clock.sleep_until_instant(due) => {}
                 () = wake.notified() => {}
             }
             continue;
@@ -192,7 +192,7 @@ fn commit(account: &Account, pipe: &Path, works: Vec<Work>) {
         };
         let mut results = Vec::with_capacity(works.len());
         for work in &works {
-            let settled = ingest_work(&mut ingest, work)?;
+            let settled = ingest_work(&mut ingest, work, account.clock().now_ms())?;
             account.save_progress(connection, &work.channel, &settled.progress)?;
             results.push(settled);
         }
@@ -207,7 +207,7 @@ fn commit(account: &Account, pipe: &Path, works: Vec<Work>) {
     }
 }
 
-fn ingest_work(ingest: &mut Ingest<'_>, work: &Work) -> rusqlite::Result<Settled> {
+fn ingest_work(ingest: &mut Ingest<'_>, work: &Work, now_ms: i64) -> rusqlite::Result<Settled> {
     let progress = work.channel.state().progress.clone();
     let mut settled = Settled { progress, ..Settled::default() };
     if work.channel.table_id != ingest.table_id() {
@@ -215,7 +215,6 @@ fn ingest_work(ingest: &mut Ingest<'_>, work: &Work) -> rusqlite::Result<Settled
         settled.broken = Some("STALE_PIPE_CACHE".into());
         return Ok(settled);
     }
-    let now_ms = chrono::Utc::now().timestamp_millis();
     for append in &work.appends {
         match ingest.append(&work.channel, append) {
             Ok(outcome) => {
@@ -233,7 +232,7 @@ fn ingest_work(ingest: &mut Ingest<'_>, work: &Work) -> rusqlite::Result<Settled
 }
 
 fn settle(account: &Account, work: Work, settled: Settled) {
-    let now_ms = chrono::Utc::now().timestamp_millis();
+    let now_ms = account.clock().now_ms();
     let (inserted, errors) = {
         let mut state = work.channel.state();
         state.committing = false;

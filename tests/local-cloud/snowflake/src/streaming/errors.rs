@@ -2,13 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
 use super::channel::{Channel, Pending};
 use crate::catalog::Table;
-use crate::values::{Failure, Moment};
+use crate::values::Failure;
 
 /// A refused row.
 #[derive(Debug)]
@@ -72,11 +71,9 @@ pub(crate) fn log(
             "error_data_content_type": kind,
         },
     });
-    let insert = format!("INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?)", table.stored_errors());
-    let at = Moment::stored(Utc::now().naive_utc());
+    let insert = format!("INSERT INTO {} VALUES (?, sf_now(), ?, ?, ?, ?)", table.stored_errors());
     connection.prepare_cached(&insert)?.execute(params![
         commit,
-        at,
         Option::<String>::None,
         error.code,
         metadata.to_string(),

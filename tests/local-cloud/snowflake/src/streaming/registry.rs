@@ -18,13 +18,30 @@ impl Key {
     pub(crate) fn new(pipe: Path, channel: &str) -> Self {
         Key { pipe, channel: channel.to_uppercase() }
     }
+
+    /// Whether it is the channel that every pipe has for rows without order.
+    pub(crate) fn is_elastic(&self) -> bool {
+        self.channel == "ELASTIC"
+    }
+}
+
+/// Why a channel is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// Dropped by a client, or its table or pipe is another one now.
+    Replaced,
+    /// Unused for too long.
+    Expired,
 }
 
 #[derive(Default)]
 struct Channels {
     live: HashMap<Key, Arc<Channel>>,
-    /// First client sequencer of a channel that takes up the name of a removed one, so that tokens stay stale.
-    next_client: HashMap<Key, u64>,
+    /// Names of removed channels: why, and the first client sequencer of one that takes the name up, so that tokens
+    /// stay stale.
+    removed: HashMap<Key, (Removed, u64)>,
+    /// What was wrong with channels that are gone.
+    violations: Vec<String>,
     next_id: i64,
     /// Client sequencer of channels never seen before.
     first_client: u64,
@@ -50,9 +67,9 @@ impl Registry {
         lock(&self.channels).live.get(key).cloned()
     }
 
-    /// Whether a channel of this name was removed, by a drop or with its table.
-    pub(crate) fn was_removed(&self, key: &Key) -> bool {
-        lock(&self.channels).next_client.contains_key(key)
+    /// Why there is no channel of this name any more, when there was one.
+    pub(crate) fn removed(&self, key: &Key) -> Option<Removed> {
+        lock(&self.channels).removed.get(key).map(|(why, _)| *why)
     }
 
     /// The channel of this name, created when there is none; `None` when the pipe has `most` channels already.
@@ -71,7 +88,7 @@ impl Registry {
             return None;
         }
         channels.next_id += 1;
-        let first_client = channels.next_client.get(&key).copied().unwrap_or(channels.first_client);
+        let first_client = channels.removed.get(&key).map_or(channels.first_client, |(_, client)| *client);
         let id = channels.next_id;
         let channel = Arc::new(Channel::new(id, key.clone(), name.into(), origin, first_client));
         channels.live.insert(key, channel.clone());
@@ -79,13 +96,21 @@ impl Registry {
     }
 
     /// Removes a channel with everything it holds.
-    pub(crate) fn remove(&self, channel: &Channel) {
+    pub(crate) fn remove(&self, channel: &Channel, why: Removed) {
         let mut channels = lock(&self.channels);
         let mut state = channel.state();
         state.gone = true;
         state.pending.clear();
-        channels.next_client.insert(channel.key.clone(), state.client() + 1);
+        channels.removed.insert(channel.key.clone(), (why, state.client() + 1));
+        let violations = state.history.violations().iter();
+        let violations = violations.map(|text| format!("{} {}: {text}", channel.key.pipe, channel.name));
+        channels.violations.extend(violations);
         channels.live.remove(&channel.key);
+    }
+
+    /// What was wrong with the order of commits in channels that are gone.
+    pub(crate) fn past_violations(&self) -> Vec<String> {
+        lock(&self.channels).violations.clone()
     }
 
     /// Channels in order of pipe and name.

@@ -4,6 +4,7 @@
 mod bulk;
 mod channels;
 mod client;
+mod clock;
 mod commits;
 mod elastic;
 mod evolution;

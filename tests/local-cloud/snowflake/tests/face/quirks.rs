@@ -1,6 +1,4 @@
-//! Answers that the service gives at times, and channels that expire.
-
-use std::time::Duration;
+//! Answers that the service gives at times.
 
 use http::{Method, StatusCode};
 use local_snowflake::{Options, Quirks};
@@ -33,20 +31,4 @@ async fn a_missing_pipe_may_be_a_status() {
         reply.json()["channel_status"]["channel_status_code"],
         "ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn idle_channels_expire() {
-    let world = World::new().await;
-    world.sql("CREATE TABLE t (a INT)");
-    world.stream(T, "{\"a\":1}\n").await;
-    let month = Duration::from_secs(30 * 24 * 3600);
-    assert_eq!(world.snowflake.expire_channels(month), 0);
-    tokio::time::sleep(month).await;
-    let fresh = world.open(T, "fresh").await.next();
-    assert_eq!(world.snowflake.expire_channels(month), 1);
-    assert!(world.status(T, "c").await.is_null());
-    world.append(T, "fresh", &fresh, ("1", "1"), "{\"a\":2}\n").await.next();
-    let opened = world.open(T, "c").await.json();
-    assert_eq!(opened["channel_status"]["last_committed_offset_token"], json!(null));
 }

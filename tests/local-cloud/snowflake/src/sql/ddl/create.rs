@@ -1,6 +1,5 @@
 //! CREATE of databases, schemas and tables.
 
-use chrono::Utc;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
@@ -136,7 +135,7 @@ fn table(
         }
         return Ok(Answer::message(format!("{} already exists, statement succeeded.", path.name)));
     }
-    let mut made = new_table(session, kind.clone());
+    let mut made = new_table(session, kind.clone(), account.clock().now_ms());
     if parser.peek_token_ref().token == Token::LParen {
         columns::list(parser, session, &catalog, &mut made)?;
     }
@@ -182,7 +181,7 @@ fn query_text(parser: &mut Parser<'_>) -> Result<String, SqlError> {
     Ok(parser.parse_query()?.to_string())
 }
 
-fn new_table(session: &SqlSession, kind: TableKind) -> Table {
+fn new_table(session: &SqlSession, kind: TableKind, created_ms: i64) -> Table {
     Table {
         id: 0,
         owner: session.role.clone(),
@@ -193,7 +192,7 @@ fn new_table(session: &SqlSession, kind: TableKind) -> Table {
         error_logging: false,
         row_timestamp: None,
         cluster_by: None,
-        created_ms: Utc::now().timestamp_millis(),
+        created_ms,
     }
 }
 

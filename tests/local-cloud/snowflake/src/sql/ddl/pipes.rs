@@ -1,6 +1,5 @@
 //! CREATE PIPE for streaming.
 
-use chrono::Utc;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
@@ -47,7 +46,7 @@ pub(super) fn create(
         columns,
         query: text,
         by_name,
-        created_ms: Utc::now().timestamp_millis(),
+        created_ms: account.clock().now_ms(),
     };
     put(account, session, &path, pipe, (replace, keep))?;
     Ok(Answer::message(format!("Pipe {} successfully created.", path.name)))

@@ -1,20 +1,22 @@
 //! Dates and times.
 
-use chrono::{Datelike, Days, Duration, Months, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{Datelike, Days, Duration, Months, NaiveDateTime, NaiveTime, Timelike};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, Result};
 
 use super::casts::data_type;
 use super::{arg, int_arg, scalar, text_arg};
 use crate::catalog::{DataType, Zone};
+use crate::clock::Clock;
 use crate::values::{Cell, Failure, Moment, cast, moment};
 
 type Answer = std::result::Result<Cell<'static>, Failure>;
 
-pub(super) fn register(connection: &Connection) -> Result<()> {
+pub(super) fn register(connection: &Connection, clock: &Clock) -> Result<()> {
+    let clock = clock.clone();
     // Not deterministic, unlike everything else here.
-    connection.create_scalar_function("sf_now", 0, FunctionFlags::SQLITE_UTF8, |_| {
-        Ok(Moment::stored(Utc::now().naive_utc()))
+    connection.create_scalar_function("sf_now", 0, FunctionFlags::SQLITE_UTF8, move |_| {
+        Ok(Moment::stored(clock.now_utc()))
     })?;
     // sf_datediff(part, a, type of a, b, type of b)
     scalar(connection, "sf_datediff", 5, datediff)?;

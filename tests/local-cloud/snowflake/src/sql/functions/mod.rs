@@ -14,13 +14,14 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error, Result};
 
 use super::SqlFailure;
+use crate::clock::Clock;
 use crate::values::{Cell, Failure};
 
 /// Adds all functions to a connection.
-pub(crate) fn register(connection: &Connection) -> Result<()> {
+pub(crate) fn register(connection: &Connection, clock: &Clock) -> Result<()> {
     casts::register(connection)?;
     numbers::register(connection)?;
-    dates::register(connection)?;
+    dates::register(connection, clock)?;
     variants::register(connection)?;
     text::register(connection)?;
     aggregates::register(connection)
