@@ -11,6 +11,7 @@ use crate::dead_connection::LeaveDeadConnections;
 use crate::handed::Handed;
 use crate::position::Start;
 use crate::trouble::{Kind, Service, Trouble, from_sdk};
+use crate::whole_body::WholeBodies;
 use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
@@ -107,7 +108,7 @@ async fn make(config: &SourceConfig, handed: &Handed) -> Made {
     dynamodb.set_endpoint_url(config.endpoint.clone());
     Made {
         kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
-        reading: aws_sdk_kinesis::Client::from_conf(reading.clone()),
+        reading: aws_sdk_kinesis::Client::from_conf(reading.to_builder().interceptor(WholeBodies).build()),
         protocol,
         reading_config: reading,
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),

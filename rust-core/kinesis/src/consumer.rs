@@ -1,7 +1,7 @@
 //! The registered fan-out consumer of the application: found, or registered, once for all shards of a source.
 
 use crate::core::{Core, within};
-use crate::messages::Level;
+use bulletin::Level;
 use crate::shard::lock;
 use crate::trouble::{Kind, Service, Trouble};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -8,12 +8,12 @@ use crate::backoff::Backoff;
 use crate::core::{Core, within};
 use crate::holding;
 use crate::listing;
-use crate::messages::Level;
+use bulletin::Level;
 use crate::migration::{Migration, Scene, Step};
 use crate::plan::{Observed, View, plan};
 use crate::position::Anchor;
 use crate::progress::Progress;
-use crate::renew;
+use crate::seat;
 use crate::shard::lock;
 use crate::store::{Rows, StreamRow};
 use crate::trouble::{Kind, Service, Trouble};
@@ -28,6 +28,8 @@ use tokio::time::Instant;
 const REFRESH: Duration = Duration::from_secs(5);
 /// Pace of refreshes when a reading of the table costs more.
 const REFRESH_LARGE: Duration = Duration::from_secs(10);
+/// Pace of refreshes while there is no row for our heartbeat.
+const REFRESH_UNSEATED: Duration = Duration::from_secs(2);
 /// Rows from which on a table is not small.
 const LARGE: usize = 100;
 /// Shortest time between two refreshes.
@@ -100,12 +102,12 @@ impl Coordinator {
         if rows.stream != Some(decision) {
             rows = self.rows().await?;
         }
-        if !lock(&core.known).running {
-            // Others must count us before we count our share.
-            renew::beat(&core).await?;
-        }
         let now = Instant::now();
         self.observed.note(&rows, &core.me, now, core.clock.wall_ms());
+        if self.needs_seat() {
+            // Others must count us before we count our share.
+            seat::take(&core, &rows, &self.observed.heartbeats, now).await?;
+        }
         self.observed.note_unowned(&lock(&core.known).shards.clone(), &rows, now);
         holding::reconcile(&core, &rows);
         let mut plan = self.plan(&rows, &stream, now);
@@ -131,7 +133,12 @@ impl Coordinator {
             result = result.and(acquired);
         }
         let large = rows.shards.len() + rows.nodes.len() > LARGE;
-        result.map(|()| if large { REFRESH_LARGE } else { REFRESH })
+        let wait = if large { REFRESH_LARGE } else { REFRESH };
+        result.map(|()| if self.needs_seat() { REFRESH_UNSEATED } else { wait })
+    }
+
+    fn needs_seat(&self) -> bool {
+        !seat::is_taken(&self.core) && !self.core.abstains.load(Ordering::Acquire)
     }
 
     /// Brings the table nearer to a state in which it can be used; `None` when it is.

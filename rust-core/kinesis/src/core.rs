@@ -9,7 +9,7 @@ use crate::consumer::Consumer;
 use crate::exchange::Exchange;
 use crate::explain::{Place, Who};
 use crate::identity::Base;
-use crate::messages::{Level, Messages};
+use bulletin::{Level, Messages};
 use crate::migration::MigrationStore;
 use crate::plan::Me;
 use crate::shard::{Shard, lock};
@@ -53,6 +53,8 @@ pub(crate) struct Counters {
 pub(crate) struct Core {
     pub(crate) config: SourceConfig,
     pub(crate) me: Me,
+    /// Key of the row of our heartbeat; `None` until there is one.
+    pub(crate) seat: Mutex<Option<String>>,
     pub(crate) place: Place,
     pub(crate) stream: Arc<dyn StreamApi>,
     pub(crate) store: Arc<dyn LeaseStore>,
@@ -97,6 +99,7 @@ impl Core {
     ) -> Self {
         Self {
             me: Me::new(&config.node_id),
+            seat: Mutex::default(),
             place: place(&config),
             exchange: Exchange::new(
                 config.stream_name.clone(),

@@ -4,7 +4,7 @@ use crate::api::StreamApi;
 use crate::aws::{Clients, Stream};
 use crate::config::{ConsumerType, SourceConfig};
 use crate::core::{place, within};
-use crate::messages::{Level, Message};
+use bulletin::{Level, Message};
 use crate::trouble::{Kind, Service, Trouble};
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::aws::Clients;
 use crate::item::{self, Item, Kind as RowKind, n, s};
 use crate::plan::LEASE;
 use crate::store::{
-    Checkpoint, Claim, Holder, LeasePrint, LeaseStore, Rows, ShardRow, StreamRow, TableState,
+    Checkpoint, Claim, Holder, LeasePrint, LeaseStore, NodeRow, Rows, ShardRow, StreamRow, TableState,
 };
 use crate::trouble::{Kind, Service, Trouble, from_sdk};
 use crate::update::Update;
@@ -280,6 +280,20 @@ fn skip_update(decision: StreamRow) -> Update {
         .when("attribute_not_exists(shardId)")
 }
 
+/// The row has no node of ours yet, or it is this node's.
+const NOT_ANOTHERS: &str = "(attribute_not_exists(nodeName) OR nodeName = :nodeName)";
+
+fn node_key(key: &str) -> String {
+    format!("{}{key}", item::NODE_PREFIX)
+}
+
+fn beat_update(node: &str, now_ms: i64) -> Update {
+    Update::new()
+        .set("nodeHeartbeat", n(now_ms))
+        .set("lastUpdateTimestamp", n(now_ms))
+        .set("nodeName", s(node))
+}
+
 impl LeaseStore for Table {
     fn table(&self) -> Answer<'_, TableState> {
         Box::pin(self.describe())
@@ -301,16 +315,24 @@ impl LeaseStore for Table {
         Box::pin(async move { self.update(shard, skip_update(decision)).await.map(|_| ()) })
     }
 
-    fn beat<'a>(&'a self, node: &'a str, now_ms: i64) -> Answer<'a, ()> {
-        let update = Update::new().set("nodeHeartbeat", n(now_ms)).set("lastUpdateTimestamp", n(now_ms));
-        let sort = format!("{}{node}", item::NODE_PREFIX);
-        Box::pin(async move { self.update(&sort, update).await.map(|_| ()) })
+    fn beat<'a>(&'a self, key: &'a str, node: &'a str, now_ms: i64) -> Answer<'a, bool> {
+        let update = beat_update(node, now_ms).when(NOT_ANOTHERS);
+        Box::pin(async move { Ok(self.update(&node_key(key), update).await?.is_some()) })
     }
 
-    fn retire<'a>(&'a self, node: &'a str) -> Answer<'a, ()> {
-        let update = Update::new().remove("nodeHeartbeat").remove("lastUpdateTimestamp");
-        let sort = format!("{}{node}", item::NODE_PREFIX);
-        Box::pin(async move { self.update(&sort, update).await.map(|_| ()) })
+    fn adopt<'a>(&'a self, key: &'a str, seen: &'a NodeRow, node: &'a str, now_ms: i64) -> Answer<'a, bool> {
+        let update = beat_update(node, now_ms)
+            .when_seen([("nodeHeartbeat", seen.heartbeat.map(n)), ("nodeName", seen.name.as_deref().map(s))]);
+        Box::pin(async move { Ok(self.update(&node_key(key), update).await?.is_some()) })
+    }
+
+    fn retire<'a>(&'a self, key: &'a str, node: &'a str) -> Answer<'a, ()> {
+        let update = Update::new()
+            .remove("nodeHeartbeat")
+            .remove("lastUpdateTimestamp")
+            .value("nodeName", s(node))
+            .when(NOT_ANOTHERS);
+        Box::pin(async move { self.update(&node_key(key), update).await.map(|_| ()) })
     }
 
     fn acquire<'a>(&'a self, claim: &'a Claim, now_ms: i64) -> Answer<'a, Option<ShardRow>> {

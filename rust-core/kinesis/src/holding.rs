@@ -6,7 +6,7 @@ use crate::config::ConsumerType;
 use crate::core::{Core, within};
 use crate::fanout;
 use crate::flow::{Flow, Mark};
-use crate::messages::Level;
+use bulletin::Level;
 use crate::poll;
 use crate::position::Anchor;
 use crate::shape::Shaper;

@@ -73,7 +73,7 @@ pub(crate) fn shard_row(item: &Item) -> ShardRow {
 
 /// A heartbeat.
 pub(crate) fn node_row(item: &Item) -> NodeRow {
-    NodeRow { heartbeat: number(item, "nodeHeartbeat") }
+    NodeRow { heartbeat: number(item, "nodeHeartbeat"), name: text(item, "nodeName").map(str::to_owned) }
 }
 
 /// The stream's decision.

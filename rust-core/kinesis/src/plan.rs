@@ -6,6 +6,7 @@
 //! different machines are never compared.
 
 use crate::api::{ShardId, ShardInfo};
+use crate::heartbeats::Heartbeats;
 use crate::store::{LeasePrint, Rows, ShardRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,19 +14,14 @@ use tokio::time::Instant;
 
 /// How long a lease lasts without a sign of life. The same as in Apache NiFi's own processor.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// How long a heartbeat counts: as long as the leases of the node, so that those are shared out when they are free.
-pub(crate) const HEARTBEAT_VALID: Duration = Duration::from_secs(31);
 /// A shard that nobody took for this long is left over: two refreshes of Apache NiFi's own processor, and a little.
 const LEFT_OVER: Duration = Duration::from_secs(25);
-/// A heartbeat that is older than this by the wall clock when it is seen for the first time is not counted at all.
-/// Wide, because clocks differ; a mistake costs balance for 40 seconds and never safety.
-const LONG_DEAD_MS: i64 = 600_000;
 
 /// When something in the table was last seen to change, by our own clock.
 #[derive(Default)]
 pub(crate) struct Observed {
     leases: HashMap<ShardId, (LeasePrint, Instant)>,
-    nodes: HashMap<String, (i64, Option<Instant>)>,
+    pub(crate) heartbeats: Heartbeats,
     /// Since when a listed shard has no owner.
     unowned: HashMap<ShardId, Instant>,
     /// Leases of our own earlier incarnation as they were in the very first reading. See [`Observed::inherited`].
@@ -50,21 +46,7 @@ impl Observed {
                 }
             }
         }
-        self.nodes.retain(|node, _| rows.nodes.contains_key(node));
-        for (node, row) in &rows.nodes {
-            let Some(beat) = row.heartbeat else {
-                self.nodes.remove(node);
-                continue;
-            };
-            match self.nodes.get_mut(node) {
-                Some((seen, _)) if *seen == beat => {}
-                Some(entry) => *entry = (beat, Some(now)),
-                None => {
-                    let alive = wall_ms.saturating_sub(beat) < LONG_DEAD_MS;
-                    self.nodes.insert(node.clone(), (beat, alive.then_some(now)));
-                }
-            }
-        }
+        self.heartbeats.note(&rows.nodes, now, wall_ms);
     }
 
     /// Takes note of the listed shards nobody has.
@@ -103,9 +85,7 @@ impl Observed {
 
     /// Live nodes, ourselves included, in a fixed order.
     pub(crate) fn live_nodes(&self, me: &Me, now: Instant) -> Vec<String> {
-        let alive = |since: &Option<Instant>| since.is_some_and(|t| now.duration_since(t) <= HEARTBEAT_VALID);
-        let others = self.nodes.iter().filter(|(_, (_, since))| alive(since)).map(|(n, _)| n.clone());
-        let mut nodes: BTreeSet<String> = others.collect();
+        let mut nodes: BTreeSet<String> = self.heartbeats.live(now).map(str::to_owned).collect();
         nodes.insert(me.node.clone());
         nodes.into_iter().collect()
     }
@@ -114,7 +94,7 @@ impl Observed {
 /// Our two names.
 #[derive(Debug, Clone)]
 pub(crate) struct Me {
-    /// Stable name of the processor on this NiFi node; key of the heartbeat row.
+    /// Stable name of the processor on this NiFi node.
     pub(crate) node: String,
     /// Name of this run of it; value of `leaseOwner`.
     pub(crate) owner: String,

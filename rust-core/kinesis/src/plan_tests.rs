@@ -1,4 +1,5 @@
 use super::*;
+use crate::heartbeats::LONG_DEAD_MS;
 use crate::store::NodeRow;
 use proptest::prelude::*;
 
@@ -45,7 +46,7 @@ impl World {
     }
 
     fn beat(&mut self, node: &str, at: i64) {
-        self.rows.nodes.insert(node.into(), NodeRow { heartbeat: Some(at) });
+        self.rows.nodes.insert(node.into(), NodeRow { heartbeat: Some(at), name: None });
     }
 }
 
@@ -151,6 +152,17 @@ fn long_dead_heartbeats_do_not_lower_the_share() {
     assert_eq!(world.at(33, &me).nodes, 1);
 }
 
+#[test]
+fn a_node_with_two_rows_counts_once_and_by_its_name() {
+    let me = me("a");
+    let mut world = World::new((0..4).map(|n| shard(&format!("s{n}"), false, &[])).collect());
+    for key in ["b", "left-by-c"] {
+        world.rows.nodes.insert(key.into(), NodeRow { heartbeat: Some(999_999), name: Some("b".into()) });
+    }
+    world.rows.nodes.insert("d".into(), NodeRow { heartbeat: Some(999_999), name: Some("a".into()) });
+    assert_eq!(world.at(0, &me).nodes, 2);
+}
+
 /// Plays `rounds` refreshes of all nodes on one table and gives the counts of open shards a node.
 fn balance(open: usize, closed_ended: usize, nodes: usize, rounds: usize) -> Vec<usize> {
     let mut shards: Vec<ShardInfo> = (0..open).map(|n| shard(&format!("o{n:03}"), false, &[])).collect();
@@ -167,7 +179,7 @@ fn balance(open: usize, closed_ended: usize, nodes: usize, rounds: usize) -> Vec
     for round in 0..rounds {
         let now = start + Duration::from_secs(10 * round as u64);
         for n in 0..nodes {
-            rows.nodes.insert(names[n].node.clone(), NodeRow { heartbeat: Some(round as i64) });
+            rows.nodes.insert(names[n].node.clone(), NodeRow { heartbeat: Some(round as i64), name: None });
             for lease in &held[n] {
                 rows.shards.get_mut(lease).unwrap().renewals = Some(round as u64);
             }

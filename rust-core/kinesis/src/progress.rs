@@ -9,6 +9,7 @@ use crate::core::{Core, within};
 use crate::holding;
 use crate::plan::Plan;
 use crate::position::Start;
+use crate::seat;
 use crate::shard::{Shard, lock};
 use crate::trouble::{Service, Trouble};
 use std::collections::HashMap;
@@ -52,8 +53,7 @@ impl Progress {
             }
             if all {
                 core.abstains.store(true, Ordering::Release);
-                let retire = core.store.retire(&core.me.node);
-                if let Err(trouble) = within(LIMIT, Service::DynamoDb, "UpdateItem", retire).await {
+                if let Err(trouble) = seat::retire(core, LIMIT).await {
                     core.tell(&trouble);
                 }
                 plan.acquire.clear();

@@ -8,7 +8,7 @@ use crate::backoff::Backoff;
 use crate::budget::Permit;
 use crate::core::Core;
 use crate::listing;
-use crate::messages::Level;
+use bulletin::Level;
 use crate::position::{Done, Start, start};
 use crate::shard::Shard;
 use crate::trouble::{Kind, Service, Trouble};

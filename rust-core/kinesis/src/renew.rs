@@ -2,6 +2,7 @@
 
 use crate::checkpoint::still_ours;
 use crate::core::{Core, within};
+use crate::seat;
 use crate::shard::{Shard, lock};
 use crate::trouble::{Service, Trouble};
 use futures::StreamExt;
@@ -85,15 +86,9 @@ pub(crate) async fn heartbeat(core: Arc<Core>) {
         if core.abstains.load(Ordering::Acquire) {
             continue;
         }
-        while let Err(trouble) = beat(&core).await {
+        while let Err(trouble) = seat::beat(&core).await {
             core.tell(&trouble);
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     }
-}
-
-/// One heartbeat.
-pub(crate) async fn beat(core: &Core) -> Result<(), Trouble> {
-    let write = core.store.beat(&core.me.node, core.clock.wall_ms());
-    within(LIMIT, Service::DynamoDb, "UpdateItem", write).await
 }

@@ -5,18 +5,18 @@ use crate::checkpoint::{self, Saved};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
 use crate::coordinator;
-use crate::core::{Core, World, within};
+use crate::core::{Core, World};
 use crate::error::SourceError;
 use crate::flow::Settled;
 use crate::handed::Handed;
 use crate::identity::Keys;
-use crate::messages::{Message, Messages};
+use bulletin::{Message, Messages};
 use crate::renew;
+use crate::seat;
 use crate::shard::Shard;
 use crate::status;
 use crate::tasks::Tasks;
-use crate::trouble::Service;
-use crate::verify::Finding;
+use bulletin::Finding;
 use futures::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -149,8 +149,7 @@ impl Source {
             shards
                 .for_each_concurrent(CONCURRENT, |shard| async move { give_back(core, &shard).await })
                 .await;
-            let retire = core.store.retire(&core.me.node);
-            let _ = within(grace, Service::DynamoDb, "UpdateItem", retire).await;
+            let _ = seat::retire(core, grace).await;
         };
         if tokio::time::timeout(grace, give_back).await.is_err() {
             tracing::warn!("closed before all leases were given back; they end by themselves");

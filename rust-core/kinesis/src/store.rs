@@ -107,10 +107,19 @@ pub(crate) struct LeasePrint {
 }
 
 /// Heartbeat of one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NodeRow {
     /// `nodeHeartbeat`, epoch milliseconds by that node's clock; absent after a clean stop.
     pub(crate) heartbeat: Option<i64>,
+    /// `nodeName`: the node that beats in this row. Apache NiFi does not write it.
+    pub(crate) name: Option<String>,
+}
+
+impl NodeRow {
+    /// The node whose heartbeat this is, in the row with this key.
+    pub(crate) fn node<'a>(&'a self, key: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or(key)
+    }
 }
 
 /// What was decided for the stream as a whole at the application's first start.
@@ -126,6 +135,7 @@ pub(crate) struct StreamRow {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     pub(crate) shards: BTreeMap<ShardId, ShardRow>,
+    /// By the key of the row, which is the name of the node that made it.
     pub(crate) nodes: BTreeMap<String, NodeRow>,
     pub(crate) stream: Option<StreamRow>,
 }
@@ -185,10 +195,12 @@ pub(crate) trait LeaseStore: Send + Sync {
     fn decide(&self, decision: StreamRow) -> Answer<'_, StreamRow>;
     /// Marks a shard as closed before the beginning; leaves a row that exists alone.
     fn skip<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()>;
-    /// Heartbeat.
-    fn beat<'a>(&'a self, node: &'a str, now_ms: i64) -> Answer<'a, ()>;
-    /// End of the heartbeat.
-    fn retire<'a>(&'a self, node: &'a str) -> Answer<'a, ()>;
+    /// Heartbeat of `node` in the row with this key. `false`: the row is another node's.
+    fn beat<'a>(&'a self, key: &'a str, node: &'a str, now_ms: i64) -> Answer<'a, bool>;
+    /// The same in a row that another node left; `false`: the row is no longer what was seen.
+    fn adopt<'a>(&'a self, key: &'a str, seen: &'a NodeRow, node: &'a str, now_ms: i64) -> Answer<'a, bool>;
+    /// End of the heartbeat. Nothing happens when the row is another node's.
+    fn retire<'a>(&'a self, key: &'a str, node: &'a str) -> Answer<'a, ()>;
     /// The row after the claim; `None` when the lease is no longer what was seen.
     fn acquire<'a>(&'a self, claim: &'a Claim, now_ms: i64) -> Answer<'a, Option<ShardRow>>;
     /// `false`: the lease is not ours any more.

@@ -55,13 +55,30 @@ async fn table_and_decisions(store: &dyn LeaseStore, tables: &dyn MigrationStore
     let newer = StreamRow { anchor: Anchor::TrimHorizon, created: CREATED + 1 };
     assert_eq!(store.decide(newer).await.unwrap(), newer, "another stream");
     assert_eq!(store.rows().await.unwrap().stream, Some(newer));
-    store.beat("n", 5).await.unwrap();
-    assert_eq!(store.rows().await.unwrap().nodes["n"].heartbeat, Some(5));
-    store.retire("n").await.unwrap();
-    assert_eq!(store.rows().await.unwrap().nodes["n"].heartbeat, None);
+    heartbeats(store).await;
     store.skip("closed", newer).await.unwrap();
     let skipped = store.row("closed").await.unwrap().unwrap();
     assert!(skipped.ended && skipped.skipped);
+}
+
+async fn heartbeats(store: &dyn LeaseStore) {
+    let row = |heartbeat, name: &str| NodeRow { heartbeat, name: Some(name.to_owned()) };
+    let now = async || store.rows().await.unwrap().nodes["n"].clone();
+    assert!(store.beat("n", "n", 5).await.unwrap());
+    assert_eq!(now().await, row(Some(5), "n"));
+    assert!(!store.beat("n", "m", 6).await.unwrap(), "another's row");
+    assert!(!store.adopt("n", &row(Some(4), "n"), "m", 6).await.unwrap(), "it beat since");
+    assert!(!store.adopt("n", &row(None, "n"), "m", 6).await.unwrap(), "it came back");
+    assert!(!store.adopt("n", &NodeRow::default(), "m", 6).await.unwrap(), "it has a node");
+    store.retire("n", "m").await.unwrap();
+    assert_eq!(now().await, row(Some(5), "n"));
+    assert!(store.adopt("n", &row(Some(5), "n"), "m", 6).await.unwrap());
+    assert!(!store.adopt("n", &row(Some(5), "n"), "o", 6).await.unwrap(), "another was faster");
+    store.retire("n", "m").await.unwrap();
+    assert_eq!(now().await, row(None, "m"));
+    assert!(store.adopt("n", &row(None, "m"), "o", 7).await.unwrap());
+    assert!(!store.beat("n", "n", 8).await.unwrap(), "it is the other's now");
+    assert_eq!(now().await, row(Some(7), "o"));
 }
 
 async fn leases(store: &dyn LeaseStore) {

@@ -1,6 +1,6 @@
 //! Background tasks that do not die silently: a panic is told and the task begins again.
 
-use crate::messages::{Level, Messages};
+use bulletin::{Level, Messages};
 use futures::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

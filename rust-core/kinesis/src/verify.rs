@@ -2,6 +2,7 @@
 
 mod sample;
 
+use bulletin::{Finding, Verdict};
 use crate::api::{ShardInfo, StreamApi};
 use crate::aws::{Clients, Stream};
 use crate::config::{ConsumerType, ProcessingStrategy, SourceConfig};
@@ -14,40 +15,6 @@ use crate::trouble::{Kind, Service, Trouble};
 use sample::Sample;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The step works.
-    Successful,
-    /// The step does not work; the explanation says what to do.
-    Failed,
-    /// Not tried, because an earlier step failed or because trying would change something.
-    Skipped,
-}
-
-impl Verdict {
-    /// NiFi's name of the outcome.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Successful => "SUCCESSFUL",
-            Verdict::Failed => "FAILED",
-            Verdict::Skipped => "SKIPPED",
-        }
-    }
-}
-
-/// One line of the answer to NiFi's *Verify* button.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was tried.
-    pub step: String,
-    /// How it ended.
-    pub outcome: Verdict,
-    /// For a person.
-    pub explanation: String,
-}
 
 /// Longest time of one call; a person is waiting.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -62,10 +29,6 @@ const ROWS: &str = "Read the checkpoints";
 const WRITE: &str = "Write the checkpoints";
 /// Sort key of a row that nobody makes.
 const NO_SHARD: &str = "__verify__";
-
-fn finding(step: &str, outcome: Verdict, explanation: impl Into<String>) -> Finding {
-    Finding { step: step.to_owned(), outcome, explanation: explanation.into() }
-}
 
 /// All checks, in the order in which they matter.
 pub(crate) async fn verify(config: &SourceConfig) -> Vec<Finding> {
@@ -89,7 +52,7 @@ struct Checks<'a> {
 
 impl Checks<'_> {
     fn add(&mut self, step: &str, outcome: Verdict, explanation: impl Into<String>) {
-        self.findings.push(finding(step, outcome, explanation));
+        self.findings.push(Finding::new(step, outcome, explanation));
     }
 
     fn failed(&mut self, step: &str, trouble: &Trouble) {

@@ -5,7 +5,7 @@ use crate::batch::{Batch, Part};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
 use crate::core::World;
-use crate::messages::Message;
+use bulletin::Message;
 use crate::shard::lock;
 use crate::source::Source;
 use std::collections::BTreeMap;

@@ -183,16 +183,34 @@ impl LeaseStore for FakeStore {
         }))
     }
 
-    fn beat<'a>(&'a self, node: &'a str, now_ms: i64) -> Answer<'a, ()> {
+    fn beat<'a>(&'a self, key: &'a str, node: &'a str, now_ms: i64) -> Answer<'a, bool> {
         Box::pin(self.call("beat", move |data| {
-            data.rows.nodes.insert(node.to_owned(), NodeRow { heartbeat: Some(now_ms) });
-            Ok(())
+            let row = data.rows.nodes.entry(key.to_owned()).or_default();
+            let ours = row.name.as_deref().is_none_or(|name| name == node);
+            if ours {
+                *row = NodeRow { heartbeat: Some(now_ms), name: Some(node.to_owned()) };
+            }
+            Ok(ours)
         }))
     }
 
-    fn retire<'a>(&'a self, node: &'a str) -> Answer<'a, ()> {
+    fn adopt<'a>(&'a self, key: &'a str, seen: &'a NodeRow, node: &'a str, now_ms: i64) -> Answer<'a, bool> {
+        Box::pin(self.call("adopt", move |data| {
+            let row = data.rows.nodes.entry(key.to_owned()).or_default();
+            let unchanged = row == seen;
+            if unchanged {
+                *row = NodeRow { heartbeat: Some(now_ms), name: Some(node.to_owned()) };
+            }
+            Ok(unchanged)
+        }))
+    }
+
+    fn retire<'a>(&'a self, key: &'a str, node: &'a str) -> Answer<'a, ()> {
         Box::pin(self.call("retire", move |data| {
-            data.rows.nodes.insert(node.to_owned(), NodeRow { heartbeat: None });
+            let row = data.rows.nodes.entry(key.to_owned()).or_default();
+            if row.name.as_deref().is_none_or(|name| name == node) {
+                row.heartbeat = None;
+            }
             Ok(())
         }))
     }

@@ -5,7 +5,7 @@ use super::{FakeStore, FakeStream, Rig, numbers_of};
 use crate::api::{ShardId, ShardInfo, StreamApi};
 use crate::position::Start;
 use crate::shard::lock;
-use crate::store::{NodeRow, Rows, ShardRow};
+use crate::store::{Rows, ShardRow};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -97,7 +97,7 @@ impl UpstreamNode {
             for row in rows.shards.values_mut().filter(|r| r.owner.as_deref() == Some(id)) {
                 (row.owner, row.expiry) = (None, None);
             }
-            rows.nodes.insert(id.to_owned(), NodeRow { heartbeat: None });
+            rows.nodes.entry(id.to_owned()).or_default().heartbeat = None;
         });
     }
 }
@@ -157,7 +157,7 @@ impl Worker {
         let now = self.stream.now_ms();
         let id = self.id.clone();
         self.change(|rows| {
-            rows.nodes.insert(id, NodeRow { heartbeat: Some(now) });
+            rows.nodes.entry(id).or_default().heartbeat = Some(now);
         })
         .await;
         let rows = self.change(|rows| rows.clone()).await;

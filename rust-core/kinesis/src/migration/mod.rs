@@ -28,7 +28,7 @@ pub(crate) use tables::{Layout, Life, Lock, Marker, Side, Which};
 
 use crate::api::{ShardId, ShardInfo, StreamInfo};
 use crate::core::Core;
-use crate::messages::Level;
+use bulletin::Level;
 use crate::position::Anchor;
 use crate::store::{ShardRow, StreamRow};
 use crate::trouble::Trouble;

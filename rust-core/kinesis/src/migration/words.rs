@@ -4,7 +4,7 @@ use super::lease::{Lease, Sorted};
 use crate::api::ShardInfo;
 use crate::config::InitialPosition;
 use crate::core::Core;
-use crate::messages::Level;
+use bulletin::Level;
 use crate::store::Rows;
 use std::collections::BTreeSet;
 

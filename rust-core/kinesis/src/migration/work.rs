@@ -4,7 +4,7 @@ use super::tables::{Copy, Layout, Life, Lock, Look, Marker, Side, Which};
 use super::{Lease, Scene, Step, same, words};
 use crate::api::{Answer, ShardId};
 use crate::core::{Core, within};
-use crate::messages::Level;
+use bulletin::Level;
 use crate::store::{Rows, ShardRow, StreamRow};
 use crate::trouble::{Kind, Service, Trouble};
 use futures::StreamExt;

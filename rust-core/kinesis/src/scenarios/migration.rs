@@ -214,7 +214,7 @@ async fn what_belongs_to_others_is_left_alone() {
     let mut unmarked = Side::default();
     unmarked.rows.shards.insert("shardId-9".into(), row());
     let mut beating = Side { marker: Some(Marker::default()), ..Side::default() };
-    beating.rows.nodes.insert("n".into(), NodeRow { heartbeat: Some(1) });
+    beating.rows.nodes.insert("n".into(), NodeRow { heartbeat: Some(1), name: None });
     let shared = Side { others: ["payments".to_owned()].into(), ..Side::default() };
     let sides = [
         (Layout::Current, unmarked),
@@ -254,7 +254,7 @@ async fn an_application_that_is_called_like_a_side_table_is_not_touched() {
     let rig = Rig::new(&["s0"]);
     rig.table.set_main(Some(Layout::Current));
     let mut side = Side { others: ["payments".to_owned()].into(), ..Side::default() };
-    side.rows.nodes.insert("n".into(), NodeRow { heartbeat: Some(1) });
+    side.rows.nodes.insert("n".into(), NodeRow { heartbeat: Some(1), name: None });
     rig.table.set_side(Layout::Current, side);
     let node = rig.node("a", &[]);
     node.consume().until(&[rig.stream.put("s0")], SOON).await;

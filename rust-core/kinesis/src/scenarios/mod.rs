@@ -8,6 +8,7 @@ mod odd;
 mod output;
 mod pacing;
 mod positions;
+mod seats;
 mod troubles;
 
 use std::time::Duration;
