@@ -1,9 +1,9 @@
 //! The registered fan-out consumer of the application: found, or registered, once for all shards of a source.
 
 use crate::core::{Core, within};
-use bulletin::Level;
 use crate::shard::lock;
 use crate::trouble::{Kind, Service, Trouble};
+use bulletin::Level;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;

@@ -4,8 +4,8 @@ use crate::api::StreamApi;
 use crate::aws::{Clients, Stream};
 use crate::config::{ConsumerType, SourceConfig};
 use crate::core::{place, within};
-use bulletin::{Level, Message};
 use crate::trouble::{Kind, Service, Trouble};
+use bulletin::{Level, Message};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,7 +2,6 @@
 
 mod sample;
 
-use bulletin::{Finding, Verdict};
 use crate::api::{ShardInfo, StreamApi};
 use crate::aws::{Clients, Stream};
 use crate::config::{ConsumerType, ProcessingStrategy, SourceConfig};
@@ -12,6 +11,7 @@ use crate::explain::Place;
 use crate::prepare::unusable;
 use crate::store::{Holder, LeaseStore, TableState};
 use crate::trouble::{Kind, Service, Trouble};
+use bulletin::{Finding, Verdict};
 use sample::Sample;
 use std::sync::Arc;
 use std::time::Duration;

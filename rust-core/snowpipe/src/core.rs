@@ -17,8 +17,8 @@ use crate::api::Api;
 use crate::budget::Budget;
 use crate::config::SinkConfig;
 use crate::machine::Now;
-use crate::messages::Messages;
 use crate::trip::Trips;
+use bulletin::Messages;
 
 /// Opens at a time.
 const OPENS: usize = 16;

@@ -22,26 +22,25 @@ mod fault;
 mod inflate;
 mod login;
 mod machine;
-mod messages;
 mod names;
 mod notice;
 mod pieces;
 mod poller;
 mod progress;
 mod properties;
+mod rejected;
 mod request;
 mod sink;
 mod tasks;
 mod trip;
 mod verify;
 
+pub use bulletin::{Finding, Level, Message, Verdict};
 pub use config::{
     Authentication, ChannelType, ConnectionStrategy, DestinationType, GapStrategy, HttpProxy, InvalidRows,
     KeyPair, Managed, ProxyChoice, Resolution, SinkConfig,
 };
 pub use error::{ConfigError, SinkError};
-pub use messages::{Level, Message};
 pub use progress::{Piece, Progress, State};
 pub use request::{Destination, Object, UploadRequest};
 pub use sink::Sink;
-pub use verify::{Finding, Verdict};

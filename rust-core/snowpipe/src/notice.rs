@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::catalog;
 use crate::core::Core;
-use crate::messages::Level;
 use crate::names;
 use crate::request::Destination;
+use bulletin::Level;
 
 /// The login may need its time, or the user's help.
 const AGAIN: Duration = Duration::from_secs(30);

@@ -12,8 +12,8 @@ use crate::actor::lock;
 use crate::channel::Channel;
 use crate::core::Core;
 use crate::machine::{Answer, Event, Fault, FaultClass};
-use crate::messages::Level;
 use crate::names::PipePath;
+use bulletin::Level;
 
 /// First look after an append.
 const FIRST: Duration = Duration::from_millis(75);

@@ -9,7 +9,7 @@ use futures::FutureExt;
 
 use crate::core::Core;
 use crate::machine::{Fault, FaultClass};
-use crate::messages::Level;
+use bulletin::Level;
 
 /// Pause before a task that panicked begins again; it doubles up to [`LONGEST`].
 const PAUSE: Duration = Duration::from_secs(1);

@@ -1,10 +1,13 @@
 //! Checks a configuration without side effects.
 
+use bulletin::{Finding, Verdict};
+
 use crate::api::Api;
 use crate::catalog::{self, Table};
 use crate::config::SinkConfig;
 use crate::machine::{Fault, FaultClass};
 use crate::names::{self, PipePath};
+use crate::rejected::Source;
 use crate::request::{Destination, Object};
 use crate::trip::Trips;
 
@@ -15,46 +18,9 @@ const DESTINATION: &str = "Destination";
 const PRIVILEGES: &str = "Privileges";
 const ERROR_LOGGING: &str = "Error Logging";
 const EVOLUTION: &str = "Schema Evolution";
+const REJECTED: &str = "Rejected Rows";
 /// A channel that is asked for and never opened.
 const NO_CHANNEL: &str = "SHARDFLOW-VERIFY";
-
-/// Result of one verification step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The step works.
-    Successful,
-    /// The step does not work; the explanation says why and what to do.
-    Failed,
-    /// Not tried, because of an earlier failure or a missing value.
-    Skipped,
-}
-
-impl Verdict {
-    /// NiFi's name of the outcome.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Successful => "SUCCESSFUL",
-            Self::Failed => "FAILED",
-            Self::Skipped => "SKIPPED",
-        }
-    }
-}
-
-/// One verification step with its result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Name of the step.
-    pub step: String,
-    /// Its result.
-    pub outcome: Verdict,
-    /// Reason or detail for the user.
-    pub explanation: String,
-}
-
-fn finding(step: &str, outcome: Verdict, explanation: impl Into<String>) -> Finding {
-    Finding { step: step.to_owned(), outcome, explanation: explanation.into() }
-}
 
 /// Account and key, then login, then the destination by a status call for a channel that was never opened.
 pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
@@ -63,7 +29,7 @@ pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
     let login = match api.login() {
         Ok(login) => login,
         Err(fault) => {
-            findings.push(finding(ACCOUNT, Verdict::Failed, fault.detail));
+            findings.push(Finding::new(ACCOUNT, Verdict::Failed, fault.detail));
             findings.extend(skipped(
                 &[CONNECTION, DESTINATION, PRIVILEGES, ERROR_LOGGING, EVOLUTION],
                 "the configuration cannot be used",
@@ -72,16 +38,21 @@ pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
         }
     };
     let text = format!("host {}, {}", login.control_host(), login.identity());
-    findings.push(finding(ACCOUNT, Verdict::Successful, text));
+    findings.push(Finding::new(ACCOUNT, Verdict::Successful, text));
     match login.session().await {
         Ok(session) => {
             let host = session.base.host_str().unwrap_or_default().to_owned();
-            findings.push(finding(CONNECTION, Verdict::Successful, format!("logged in, ingest host {host}")));
+            findings.push(Finding::new(
+                CONNECTION,
+                Verdict::Successful,
+                format!("logged in, ingest host {host}"),
+            ));
             findings.push(destination(&api, config).await);
             findings.extend(table(&api, config).await);
+            findings.extend(rejected(&api, config).await);
         }
         Err(fault) => {
-            findings.push(finding(CONNECTION, Verdict::Failed, fault.detail));
+            findings.push(Finding::new(CONNECTION, Verdict::Failed, fault.detail));
             let rest = [DESTINATION, PRIVILEGES, ERROR_LOGGING, EVOLUTION];
             findings.extend(skipped(&rest, "there is no connection"));
         }
@@ -91,7 +62,7 @@ pub(crate) async fn verify(config: &SinkConfig) -> Vec<Finding> {
 
 async fn destination(api: &Api, config: &SinkConfig) -> Finding {
     let Some(destination) = &config.destination else {
-        return finding(
+        return Finding::new(
             DESTINATION,
             Verdict::Skipped,
             "database, schema and table are known only with a FlowFile",
@@ -100,24 +71,26 @@ async fn destination(api: &Api, config: &SinkConfig) -> Finding {
     let label = names::label(destination);
     let pipe = PipePath::of(destination);
     match api.bulk_status(&pipe, &[NO_CHANNEL.to_owned()]).await {
-        Ok(_) => {
-            finding(DESTINATION, Verdict::Successful, format!("{label} answers through pipe {}", pipe.pipe))
-        }
+        Ok(_) => Finding::new(
+            DESTINATION,
+            Verdict::Successful,
+            format!("{label} answers through pipe {}", pipe.pipe),
+        ),
         // A table's default pipe exists from its first use on.
         Err(Fault { class: FaultClass::Missing, detail, .. }) => match api.pipe_info(&pipe).await {
-            Ok(()) => finding(
+            Ok(()) => Finding::new(
                 DESTINATION,
                 Verdict::Successful,
                 format!("{label} answers through pipe {}", pipe.pipe),
             ),
-            Err(_) => finding(DESTINATION, Verdict::Failed, format!("{label}: {detail}")),
+            Err(_) => Finding::new(DESTINATION, Verdict::Failed, format!("{label}: {detail}")),
         },
-        Err(fault) => finding(DESTINATION, Verdict::Failed, format!("{label}: {}", fault.detail)),
+        Err(fault) => Finding::new(DESTINATION, Verdict::Failed, format!("{label}: {}", fault.detail)),
     }
 }
 
 fn skipped(steps: &[&str], reason: &str) -> Vec<Finding> {
-    steps.iter().map(|step| finding(step, Verdict::Skipped, reason)).collect()
+    steps.iter().map(|step| Finding::new(step, Verdict::Skipped, reason)).collect()
 }
 
 /// What the catalog says about the table.
@@ -149,15 +122,19 @@ async fn privileges(api: &Api, config: &SinkConfig, destination: &Destination, t
     };
     let role = match role {
         Ok(Some(role)) => role,
-        Ok(None) => return finding(PRIVILEGES, Verdict::Skipped, "the session has no role"),
-        Err(fault) => return finding(PRIVILEGES, Verdict::Skipped, fault.detail),
+        Ok(None) => return Finding::new(PRIVILEGES, Verdict::Skipped, "the session has no role"),
+        Err(fault) => return Finding::new(PRIVILEGES, Verdict::Skipped, fault.detail),
     };
     if table.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(&role)) {
-        return finding(PRIVILEGES, Verdict::Successful, format!("role {role} has OWNERSHIP of the table"));
+        return Finding::new(
+            PRIVILEGES,
+            Verdict::Successful,
+            format!("role {role} has OWNERSHIP of the table"),
+        );
     }
     match catalog::privileges(api, destination, &role).await {
         Ok(held) if held.iter().any(|held| matches!(held.as_str(), "OWNERSHIP" | "INSERT" | "ALL")) => {
-            finding(
+            Finding::new(
                 PRIVILEGES,
                 Verdict::Successful,
                 format!("role {role} has {} on the table", held.join(", ")),
@@ -169,32 +146,69 @@ async fn privileges(api: &Api, config: &SinkConfig, destination: &Destination, t
                 "role {role} has neither OWNERSHIP of the table nor INSERT on it (its direct grants: {held}); grants \
                  must be direct, not by way of another role"
             );
-            finding(PRIVILEGES, Verdict::Failed, text)
+            Finding::new(PRIVILEGES, Verdict::Failed, text)
         }
-        Err(fault) => finding(PRIVILEGES, Verdict::Skipped, fault.detail),
+        Err(fault) => Finding::new(PRIVILEGES, Verdict::Skipped, fault.detail),
     }
 }
 
 fn error_logging(table: &Table) -> Finding {
     match table.error_logging {
         Some(true) => {
-            finding(ERROR_LOGGING, Verdict::Successful, "rejected rows are kept in the error table")
+            Finding::new(ERROR_LOGGING, Verdict::Successful, "rejected rows are kept in the error table")
         }
-        Some(false) => finding(
+        Some(false) => Finding::new(
             ERROR_LOGGING,
             Verdict::Successful,
             "off: rows that Snowflake rejects are counted and not kept; ALTER TABLE … SET ERROR_LOGGING = TRUE keeps them",
         ),
-        None => finding(ERROR_LOGGING, Verdict::Skipped, "SHOW TABLES does not tell"),
+        None => Finding::new(ERROR_LOGGING, Verdict::Skipped, "SHOW TABLES does not tell"),
     }
 }
 
 fn evolution(table: &Table) -> Finding {
     match table.schema_evolution {
-        Some(true) => finding(EVOLUTION, Verdict::Successful, "unknown first-level keys become columns"),
+        Some(true) => Finding::new(EVOLUTION, Verdict::Successful, "unknown first-level keys become columns"),
         Some(false) => {
-            finding(EVOLUTION, Verdict::Successful, "off: first-level keys without a column are ignored")
+            Finding::new(EVOLUTION, Verdict::Successful, "off: first-level keys without a column are ignored")
         }
-        None => finding(EVOLUTION, Verdict::Skipped, "SHOW TABLES does not tell"),
+        None => Finding::new(EVOLUTION, Verdict::Skipped, "SHOW TABLES does not tell"),
     }
+}
+
+/// Whether the error table can be read, when rejected rows are to be told one by one by it.
+async fn rejected(api: &Api, config: &SinkConfig) -> Option<Finding> {
+    let warehouse = config.warehouse.as_ref().filter(|_| config.tells_rows())?;
+    let skipped = |reason: &str| Some(Finding::new(REJECTED, Verdict::Skipped, reason));
+    let (destination, name) = match &config.destination {
+        Some(destination @ Destination { object: Object::Table(name), .. }) => (destination, name),
+        Some(_) => {
+            return skipped("a pipe's table is known to the pipe only: rejected rows are told by request");
+        }
+        None => return skipped("database, schema and table are known only with a FlowFile"),
+    };
+    if let Ok(Some(Table { error_logging: Some(false), .. })) = catalog::table(api, destination).await {
+        let text = "the table has no error logging, so rejected rows are told by request; ALTER TABLE … SET ERROR_LOGGING \
+                    = TRUE begins it";
+        return Some(Finding::new(REJECTED, Verdict::Failed, text));
+    }
+    let source = Source::new(destination, name, warehouse, &config.record_pointer);
+    Some(match source.probe(api).await {
+        Ok(()) => Finding::new(
+            REJECTED,
+            Verdict::Successful,
+            format!(
+                "the error table can be read in warehouse {warehouse}: rejected rows are told one by one"
+            ),
+        ),
+        Err(fault) => Finding::new(
+            REJECTED,
+            Verdict::Failed,
+            format!(
+                "the error table cannot be read, so rejected rows are told by request: {}. The role needs USAGE on \
+                 warehouse {warehouse} and SELECT ERROR TABLE on the table",
+                fault.detail
+            ),
+        ),
+    })
 }

@@ -28,10 +28,10 @@ pub(crate) use tables::{Layout, Life, Lock, Marker, Side, Which};
 
 use crate::api::{ShardId, ShardInfo, StreamInfo};
 use crate::core::Core;
-use bulletin::Level;
 use crate::position::Anchor;
 use crate::store::{ShardRow, StreamRow};
 use crate::trouble::Trouble;
+use bulletin::Level;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -4,8 +4,8 @@ use super::lease::{Lease, Sorted};
 use crate::api::ShardInfo;
 use crate::config::InitialPosition;
 use crate::core::Core;
-use bulletin::Level;
 use crate::store::Rows;
+use bulletin::Level;
 use std::collections::BTreeSet;
 
 /// The main table belongs to something else.

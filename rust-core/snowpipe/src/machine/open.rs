@@ -7,7 +7,7 @@ use rand::Rng;
 use super::errors::Range;
 use super::types::{Action, Fault, FaultClass, Id, Now, Opened, Settled, Token};
 use super::{Machine, Phase};
-use crate::messages::Level;
+use bulletin::Level;
 
 /// Uncommitted rows are waited for this long, then the open discards them (the rule of Snowflake's own SDK).
 const FORCE_AFTER: Duration = Duration::from_secs(120);

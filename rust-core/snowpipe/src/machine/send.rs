@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::open::{Blame, Link, Reason};
 use super::types::{Action, Body, BodyId, Fault, FaultClass, Id, Now, Settled};
 use super::{Acked, Machine, Phase};
-use crate::messages::Level;
+use bulletin::Level;
 
 /// Bytes are counted over this time: a second, and something for the jitter of the network.
 const RATE_WINDOW: Duration = Duration::from_millis(1050);

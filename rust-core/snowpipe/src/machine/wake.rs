@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Machine;
 use super::open::Reason;
 use super::types::Now;
-use crate::messages::Level;
+use bulletin::Level;
 
 /// Accepted rows without a commit are a bulletin from here on.
 const STALL: Duration = Duration::from_secs(60);
