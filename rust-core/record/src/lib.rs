@@ -10,6 +10,7 @@ mod object;
 mod row;
 mod sequence;
 mod sharded;
+mod skim;
 mod token;
 
 pub use aggregate::{Expanded, UserRecord, deaggregate};

@@ -8,6 +8,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::metadata::METADATA_KEY;
+use crate::skim::{Skimmed, skim};
 
 /// What is known of a payload that is one JSON object with nothing but white space around it.
 pub(crate) struct Object {
@@ -17,17 +18,29 @@ pub(crate) struct Object {
     pub has_members: bool,
     /// Ranges, in order, whose removal takes out the members called [`METADATA_KEY`] in any case. Almost always none.
     pub cuts: Vec<Range<usize>>,
+    /// Whether there may be line breaks.
+    pub breaks: bool,
 }
 
 /// Scans `payload`, whose first character that is not white space is an opening brace. It is text already, so that UTF-8
 /// is checked once and not again for every name and value.
 pub(crate) fn scan(payload: &str) -> Result<Object, serde_json::Error> {
+    match skim(payload) {
+        Some(Skimmed { span, has_members, breaks }) => {
+            Ok(Object { span, has_members, cuts: Vec::new(), breaks })
+        }
+        None => parse(payload),
+    }
+}
+
+/// [`scan`] by the library's parser.
+pub(crate) fn parse(payload: &str) -> Result<Object, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(payload);
     let (has_members, cuts) = json.deserialize_map(MemberScan { base: payload.as_ptr().addr() })?;
     json.end()?;
     let start = payload.len() - payload.trim_ascii_start().len();
     let end = start + payload.trim_ascii().len();
-    Ok(Object { span: start..end, has_members, cuts })
+    Ok(Object { span: start..end, has_members, cuts, breaks: true })
 }
 
 /// Whether the JSON string `raw` spells `name`.

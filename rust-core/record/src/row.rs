@@ -54,7 +54,7 @@ pub fn append_row(
 ) -> Result<(), Reject> {
     let object = check(payload)?;
     let Some(metadata) = metadata else {
-        append_flat(&payload[object.span], out);
+        append_flat(&payload[object.span], object.breaks, out);
         out.push(b'\n');
         return Ok(());
     };
@@ -84,7 +84,7 @@ pub fn append_wrapped(
     out.push(b'{');
     let written = metadata.append_member(format, out);
     out.extend_from_slice(b",\"value\":");
-    append_flat(&payload[object.span], out);
+    append_flat(&payload[object.span], object.breaks, out);
     finish(written, b"}\n", start, out)
 }
 
@@ -102,16 +102,19 @@ fn finish(written: std::io::Result<()>, end: &[u8], start: usize, out: &mut Vec<
 fn append_members(payload: &[u8], object: &Object, out: &mut Vec<u8>) {
     let mut from = object.span.start;
     for cut in &object.cuts {
-        append_flat(&payload[from..cut.start], out);
+        append_flat(&payload[from..cut.start], object.breaks, out);
         from = cut.end;
     }
-    append_flat(&payload[from..object.span.end - 1], out);
+    append_flat(&payload[from..object.span.end - 1], object.breaks, out);
 }
 
-/// Copies `bytes`, line breaks as spaces. In valid JSON a raw line break stands only between tokens.
-fn append_flat(bytes: &[u8], out: &mut Vec<u8>) {
+/// Copies `bytes`, line breaks as spaces, if there may be any. In valid JSON a raw line break stands only between tokens.
+fn append_flat(bytes: &[u8], breaks: bool, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(bytes);
+    if !breaks {
+        return;
+    }
     for at in memchr2_iter(b'\n', b'\r', bytes) {
         out[start + at] = b' ';
     }
