@@ -5,9 +5,9 @@ use crate::batch::{Batch, Part};
 use crate::clock::Clock;
 use crate::config::SourceConfig;
 use crate::core::World;
-use bulletin::Message;
 use crate::shard::lock;
 use crate::source::Source;
+use bulletin::Message;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -133,6 +133,16 @@ impl Consumer {
     /// Numbers in the order of delivery.
     pub(crate) fn got(&self) -> Vec<u64> {
         lock(&self.got).iter().map(|(n, _)| *n).collect()
+    }
+
+    /// When the first record was delivered.
+    pub(crate) fn first(&self) -> Option<Instant> {
+        lock(&self.got).first().map(|(_, at)| *at)
+    }
+
+    /// When the last one was.
+    pub(crate) fn last(&self) -> Option<Instant> {
+        lock(&self.got).last().map(|(_, at)| *at)
     }
 
     /// Texts of the bulletins so far.

@@ -2,6 +2,7 @@ use super::{SOON, seconds};
 use crate::fake::{Fault, Rig, numbers, until};
 use crate::position::Start;
 use crate::trouble::Kind;
+use tokio::time::Instant;
 
 const FAN_OUT: &[(&str, &str)] = &[("Consumer Type", "ENHANCED_FAN_OUT")];
 const LATEST: &[(&str, &str)] =
@@ -50,12 +51,26 @@ async fn one_silent_subscription_of_twenty_is_replaced_within_forty_seconds() {
     let put = || names.iter().map(|s| rig.stream.put(s)).collect::<Vec<u64>>();
     consumer.until(&put(), SOON).await;
     tokio::time::sleep(seconds(7)).await;
+    let epochs: Vec<_> = names.iter().map(|s| rig.table.shard(s).counter).collect();
     rig.stream.silence("s0");
-    let more = put();
-    consumer.until(&more[1..], seconds(1)).await;
-    consumer.until(&more[..1], seconds(40)).await;
+    let (fell_silent, mut waiting) = (Instant::now(), Vec::new());
+    while waiting.is_empty() || !consumer.got().contains(&waiting[0]) {
+        let sent = Instant::now();
+        let round = put();
+        waiting.push(round[0]);
+        consumer.until(&round[1..], seconds(1)).await;
+        tokio::time::sleep_until(sent + seconds(1)).await;
+        assert!(fell_silent.elapsed() <= seconds(40), "not replaced within 40 s");
+    }
+    consumer.until(&waiting, seconds(1)).await;
     assert_eq!(rig.stream.subscriptions(), 21, "the others were left alone");
-    assert_eq!(consumer.got().len(), 40);
+    assert_eq!(consumer.got().len(), 20 + 20 * waiting.len(), "nothing twice");
+    assert_eq!(
+        names.iter().map(|s| rig.table.shard(s).counter).collect::<Vec<_>>(),
+        epochs,
+        "no lease moved"
+    );
+    assert!(consumer.said().iter().all(|t| !t.contains("fail")), "{:?}", consumer.said());
 }
 
 #[tokio::test(start_paused = true)]
