@@ -1,5 +1,7 @@
 //! Faults of whole connections, by port.
 
+use std::time::Duration;
+
 use crate::net::{CutPlan, Port};
 
 /// The connections of one port, and their faults.
@@ -30,6 +32,12 @@ impl Network<'_> {
     /// way on them is finished.
     pub fn go_away(&self) -> usize {
         self.0.connections.go_away()
+    }
+
+    /// Closes connections on which no request was under way for this time, without a word to the peer, as servers and
+    /// load balancers do; `None` keeps them. A subscription is a request under way.
+    pub fn close_idle(&self, after: Option<Duration>) {
+        self.0.connections.close_idle(after);
     }
 
     /// Lets connections die by a plan from now on; `None` ends it.

@@ -59,6 +59,8 @@ pub enum EventTrouble {
     End,
     /// Nothing more comes and the connection stays open.
     Silence,
+    /// Nothing comes for this time, then the stream goes on.
+    Pause(Duration),
     /// The connection is cut.
     Cut,
     /// The HTTP/2 stream is reset; other streams of the connection go on.

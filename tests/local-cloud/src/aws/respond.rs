@@ -158,6 +158,15 @@ fn spoil(
             frames.take(whole).chain(stream::iter([frame])).map(Ok).boxed()
         }
         EventTrouble::Silence => frames.take(whole).chain(stream::pending()).map(Ok).boxed(),
+        EventTrouble::Pause(time) => {
+            let paced = move |(n, frame): (usize, Bytes)| async move {
+                if at(n) {
+                    tokio::time::sleep(time).await;
+                }
+                Ok(frame)
+            };
+            frames.enumerate().then(paced).boxed()
+        }
         EventTrouble::End => frames.take(whole).map(Ok).boxed(),
         EventTrouble::Cut => frames.take(whole).map(Ok).chain(cut(connection)).boxed(),
         EventTrouble::Reset => frames.take(whole).map(Ok).chain(reset()).boxed(),

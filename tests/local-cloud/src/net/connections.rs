@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::sync::lock;
@@ -41,6 +43,19 @@ pub(crate) struct Connection {
     leaving: CancellationToken,
     ended: CancellationToken,
     left: Arc<AtomicU64>,
+    /// Requests whose answer is not yet sent.
+    under_way: Arc<watch::Sender<usize>>,
+    idle: Arc<watch::Sender<Option<Duration>>>,
+}
+
+/// A request under way on a connection, until dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|requests| *requests = requests.saturating_sub(1));
+    }
 }
 
 impl Connection {
@@ -66,6 +81,32 @@ impl Connection {
     /// Waits until the connection is over, for whatever reason.
     pub(crate) async fn over(&self) {
         self.ended.cancelled().await;
+    }
+
+    /// A request begins.
+    pub(crate) fn begin(&self) -> UnderWay {
+        self.under_way.send_modify(|requests| *requests += 1);
+        UnderWay(Arc::clone(&self.under_way))
+    }
+
+    /// Waits until no request was under way for as long as idle connections are kept.
+    pub(crate) async fn idled(&self) {
+        let (mut under_way, mut idle) = (self.under_way.subscribe(), self.idle.subscribe());
+        loop {
+            let free = *under_way.borrow_and_update() == 0;
+            let kept = idle.borrow_and_update().filter(|_| free);
+            let over = async {
+                match kept {
+                    Some(time) => tokio::time::sleep(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => return,
+                _ = under_way.changed() => {}
+                _ = idle.changed() => {}
+            }
+        }
     }
 
     pub(crate) async fn cut_happened(&self) {
@@ -95,6 +136,7 @@ impl Connection {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     state: Arc<Mutex<State>>,
+    idle: Arc<watch::Sender<Option<Duration>>>,
 }
 
 #[derive(Debug, Default)]
@@ -117,6 +159,8 @@ impl Connections {
             leaving: CancellationToken::new(),
             ended: CancellationToken::new(),
             left: Arc::new(AtomicU64::new(left)),
+            under_way: Arc::default(),
+            idle: Arc::clone(&self.idle),
         };
         if state.silent {
             connection.silent.cancel();
@@ -156,6 +200,11 @@ impl Connections {
         if silent {
             state.open.values().for_each(|connection| connection.silent.cancel());
         }
+    }
+
+    /// Connections without a request are closed after this time; `None` keeps them.
+    pub(crate) fn close_idle(&self, after: Option<Duration>) {
+        self.idle.send_replace(after);
     }
 
     /// From now on connections die by this plan; `None` ends it, for connections already open too.
