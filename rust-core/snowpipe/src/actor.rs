@@ -17,6 +17,8 @@ use crate::core::Core;
 use crate::machine::{Action, Answer, BodyId, ChannelStatus, Event, Id, Machine, Opened, Settled, Token};
 use crate::poller::Poller;
 use crate::progress::State;
+use crate::rejected::{Case, Examiner, Fallback};
+use crate::sink::place::rate;
 
 /// What an upload of the channel needs outside the machine.
 pub(crate) struct Entry {
@@ -33,6 +35,8 @@ pub(crate) struct Actor {
     pub(crate) core: Arc<Core>,
     pub(crate) channel: Arc<Channel>,
     pub(crate) poller: Arc<Poller>,
+    /// Tells rejected rows one by one, when it can.
+    pub(crate) examiner: Option<Arc<Examiner>>,
     pub(crate) machine: Arc<Mutex<Machine>>,
     pub(crate) entries: Entries,
     /// Set when no upload may be begun any more.
@@ -158,6 +162,7 @@ impl Actor {
         let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
         let poller = Arc::clone(&self.poller);
         self.core.spawn(async move {
+            let sent = core.now();
             let call = async {
                 core.trips.pass("append");
                 let answer = match &channel.elastic {
@@ -171,6 +176,7 @@ impl Actor {
             channel.stick(answer.as_ref().ok().and_then(|taken| taken.sticky.clone()));
             if answer.is_ok() {
                 core.stats.appended(request.raw, request.bytes.len() as u64);
+                channel.answered(core.now().saturating_sub(sent), rate(channel.elastic.is_some()));
                 poller.hurry();
             }
             if channel.elastic.is_some() && answer.is_ok() {
@@ -234,7 +240,17 @@ impl Actor {
                 }
                 cell.end(State::Committed, 0, None);
             }
-            Settled::Invalid { row_errors, message, ranges } => {
+            Settled::Invalid { row_errors, message, ranges, reports } => {
+                if let Some(examiner) = self.examiner.as_ref().filter(|_| !reports.is_empty()) {
+                    return examiner.take(Case {
+                        core: Arc::clone(&self.core),
+                        channel: self.channel.name.clone(),
+                        span: (entry.start, entry.end),
+                        reports,
+                        cell,
+                        fallback: Some(Fallback { row_errors, message, ranges }),
+                    });
+                }
                 self.core.messages.say(
                     crate::Level::Warn,
                     &format!("invalid/{}", self.channel.name),

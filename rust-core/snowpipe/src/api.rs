@@ -187,9 +187,9 @@ impl Api {
         self.call(path, query, |client, url| rows_request(client.post(url), append)).await
     }
 
-    /// Runs a statement that needs no warehouse.
-    pub(crate) async fn statement(&self, statement: &str) -> Result<String, Fault> {
-        self.login()?.statement(statement).await
+    /// Runs a statement, in a warehouse when it needs one.
+    pub(crate) async fn statement(&self, statement: &str, warehouse: Option<&str>) -> Result<String, Fault> {
+        self.login()?.statement(statement, warehouse).await
     }
 
     /// Logs in when that is needed.

@@ -35,6 +35,8 @@ struct Answer {
 struct Meta {
     #[serde(rename = "rowType", default)]
     columns: Vec<Column>,
+    #[serde(rename = "partitionInfo", default)]
+    partitions: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -85,17 +87,34 @@ pub(crate) async fn current_role(api: &Api) -> Result<Option<String>, Fault> {
 }
 
 async fn rows(api: &Api, statement: &str) -> Result<Vec<Row>, Fault> {
-    let text = api.statement(statement).await?;
-    let answer: Answer = serde_json::from_str(&text).map_err(|_| Fault {
-        class: FaultClass::Rejected,
-        detail: "the answer of the SQL API cannot be read".to_owned(),
-        retry_after: None,
-    })?;
+    let answer = answer(api, statement, None).await?;
     let names: Vec<String> = answer.meta.columns.into_iter().map(|c| c.name.to_ascii_lowercase()).collect();
     let row = |values: Vec<Option<String>>| {
         names.iter().cloned().zip(values).filter_map(|(name, value)| Some((name, value?))).collect()
     };
     Ok(answer.data.into_iter().map(row).collect())
+}
+
+/// The rows of a query that runs in `warehouse`, values in the order of its columns.
+pub(crate) async fn cells(
+    api: &Api,
+    statement: &str,
+    warehouse: Option<&str>,
+) -> Result<Vec<Vec<Option<String>>>, Fault> {
+    let answer = answer(api, statement, warehouse).await?;
+    match answer.meta.partitions.len() {
+        0 | 1 => Ok(answer.data),
+        _ => Err(unusable("the answer of the SQL API comes in more than one part")),
+    }
+}
+
+async fn answer(api: &Api, statement: &str, warehouse: Option<&str>) -> Result<Answer, Fault> {
+    let text = api.statement(statement, warehouse).await?;
+    serde_json::from_str(&text).map_err(|_| unusable("the answer of the SQL API cannot be read"))
+}
+
+fn unusable(detail: &str) -> Fault {
+    Fault { class: FaultClass::Transient, detail: detail.to_owned(), retry_after: None }
 }
 
 fn flag(row: &Row, column: &str) -> Option<bool> {

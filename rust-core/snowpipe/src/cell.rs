@@ -1,26 +1,32 @@
 //! The state of one upload, as its caller sees it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::body::{Counts, Layout};
-use crate::machine::Token;
+use crate::machine::{Id, Token};
 use crate::pieces;
 use crate::progress::{Progress, State};
+use crate::rejected::{Exam, Told};
+use crate::sink::ready::Ready;
 
 /// Shared by the caller's thread and the channel's task.
 #[derive(Debug)]
 pub(crate) struct Cell {
     progress: Mutex<Progress>,
     layout: Mutex<Option<Layout>>,
+    /// Rejected rows that are looked for in the content.
+    exam: Mutex<Option<Exam>>,
     changed: Notify,
     records: u64,
+    /// Where it is told, and as what, that the caller has something to do.
+    told: (Arc<Ready>, Id),
 }
 
 impl Cell {
-    pub(crate) fn new(transit_uri: String, records: u64) -> Self {
+    pub(crate) fn new(transit_uri: String, records: u64, told: (Arc<Ready>, Id)) -> Self {
         let progress = Progress {
             state: State::Waiting,
             rows_sent: 0,
@@ -30,7 +36,14 @@ impl Cell {
             transit_uri,
             pieces: Vec::new(),
         };
-        Self { progress: Mutex::new(progress), layout: Mutex::default(), changed: Notify::new(), records }
+        Self {
+            progress: Mutex::new(progress),
+            layout: Mutex::default(),
+            exam: Mutex::default(),
+            changed: Notify::new(),
+            records,
+            told,
+        }
     }
 
     /// The progress; waits up to `wait` while nothing is to be done for the caller.
@@ -87,6 +100,47 @@ impl Cell {
         self.end(State::Invalid, row_errors, Some(message));
     }
 
+    /// Asks for the content once more, to find the rejected rows in it.
+    pub(crate) fn examine(&self, exam: Exam) {
+        *self.exam() = Some(exam);
+        self.set(State::WantData);
+    }
+
+    /// Takes content that rows are looked for in; false when none are.
+    pub(crate) fn scan(&self, bytes: &[u8]) -> bool {
+        self.exam().as_mut().map(|exam| exam.write(bytes)).is_some()
+    }
+
+    /// Ends the content that rows are looked for in; false when none are.
+    pub(crate) fn scanned(&self) -> bool {
+        let exam = self.exam().take();
+        exam.map(|exam| self.end_told(exam.finish())).is_some()
+    }
+
+    /// Ends the upload without looking for rows any more.
+    pub(crate) fn hurry(&self) {
+        let exam = self.exam().take();
+        if let Some(exam) = exam {
+            self.end_told(exam.give_up());
+        }
+    }
+
+    /// Ends the upload with what is known of its rejected rows.
+    pub(crate) fn end_told(&self, told: Told) {
+        match told {
+            Told::None => self.end(State::Committed, 0, None),
+            Told::Rows { count, message, pieces } => {
+                self.update(|progress| progress.pieces.extend(pieces));
+                self.end(State::Invalid, count, Some(message));
+            }
+            Told::Requests { count, message, ranges } => self.end_invalid(count, message, ranges),
+        }
+    }
+
+    fn exam(&self) -> MutexGuard<'_, Option<Exam>> {
+        self.exam.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends the upload.
     pub(crate) fn end(&self, state: State, row_errors: u64, message: Option<String>) {
         self.update(|progress| {
@@ -98,11 +152,17 @@ impl Cell {
 
     fn update(&self, change: impl FnOnce(&mut Progress)) {
         let mut progress = self.lock();
-        if !progress.state.is_final() {
+        let before = progress.state;
+        if !before.is_final() {
             change(&mut progress);
         }
+        let state = progress.state;
         drop(progress);
         self.changed.notify_waiters();
+        if state != before && !matches!(state, State::Waiting | State::InFlight) {
+            let (ready, id) = &self.told;
+            ready.add(*id);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {

@@ -114,7 +114,8 @@ pub enum InvalidRows {
     /// The whole FlowFile.
     #[default]
     FlowFile,
-    /// The rows of the appends that hold them. With [`Resolution::Record`] only.
+    /// They alone, when the error table tells them ([`SinkConfig::warehouse`]), otherwise the rows of the appends that hold
+    /// them. With [`Resolution::Record`] only.
     Rows,
 }
 
@@ -159,6 +160,10 @@ pub struct SinkConfig {
     pub gap_strategy: GapStrategy,
     /// Rejected rows alone, or the FlowFile that holds them.
     pub invalid_rows: InvalidRows,
+    /// Warehouse that reads the error table, to tell rejected rows one by one with [`InvalidRows::Rows`].
+    pub warehouse: Option<String>,
+    /// How long rejected rows are waited for in the error table.
+    pub error_table_patience: Duration,
     /// After which time.
     pub gap_timeout: Duration,
     /// zstd level of request bodies, 1 to 19.
@@ -173,6 +178,8 @@ pub struct SinkConfig {
 const TRACKING_TIMEOUT: Duration = Duration::from_secs(90);
 const INSERT_TIMEOUT: Duration = Duration::from_secs(30);
 const GAP_TIMEOUT: Duration = Duration::from_secs(300);
+/// Rows are there when they are counted, or soon after; a sleeping warehouse needs some seconds to wake up.
+const ERROR_TABLE_PATIENCE: Duration = Duration::from_secs(20);
 /// Smaller and faster than level 3 for rows of the flow (`examples/compression.rs`).
 const COMPRESSION_LEVEL: i32 = 1;
 const MEMORY_BUDGET: usize = 64 << 20;
@@ -228,11 +235,20 @@ impl SinkConfig {
                 "Invalid Rows",
                 &[("FLOW_FILE", InvalidRows::FlowFile), ("ROWS", InvalidRows::Rows)],
             )?,
+            warehouse: p.text("Warehouse").map(str::to_owned),
+            error_table_patience: ERROR_TABLE_PATIENCE,
             gap_timeout: p.millis("Gap Timeout", GAP_TIMEOUT)?,
             compression_level: compression_level(&p)?,
             memory_budget: p.number("Memory Budget", MEMORY_BUDGET)?.max(1 << 20),
             destination: Destination::from_properties(map).ok(),
         })
+    }
+}
+
+impl SinkConfig {
+    /// Whether rejected rows are to be told from their neighbours.
+    pub(crate) fn tells_rows(&self) -> bool {
+        self.invalid_rows == InvalidRows::Rows && self.resolution == Resolution::Record
     }
 }
 

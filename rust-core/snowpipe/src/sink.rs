@@ -2,7 +2,9 @@
 
 #[cfg(test)]
 mod panics;
-mod place;
+pub(crate) mod place;
+pub(crate) mod ready;
+mod rejections;
 mod retire;
 
 use std::collections::{HashMap, VecDeque};
@@ -24,15 +26,19 @@ use crate::config::{Resolution, SinkConfig};
 use crate::core::Core;
 use crate::error::{ConfigError, SinkError};
 use crate::machine::{Event, Id, Machine, Span};
-use crate::messages::Message;
 use crate::names::PipePath;
 use crate::notice;
 use crate::poller::Poller;
 use crate::progress::{Progress, State};
+use crate::rejected::Examiner;
 use crate::request::UploadRequest;
 use crate::trip::Trips;
-use crate::verify::{Finding, verify};
+use bulletin::Finding;
+
+use crate::verify::verify;
+use bulletin::Message;
 use place::Place;
+use ready::Ready;
 
 /// Ended uploads that are remembered.
 const ENDED: usize = 2_000;
@@ -49,7 +55,9 @@ pub struct Sink {
     /// When idle channels were looked for, in milliseconds of the core's time.
     swept: AtomicU64,
     pollers: Mutex<HashMap<PipePath, Arc<Poller>>>,
+    examiners: Mutex<HashMap<PipePath, Option<Arc<Examiner>>>>,
     uploads: Mutex<HashMap<Id, Upload>>,
+    ready: Arc<Ready>,
     /// Uploads whose end was told, oldest first.
     ended: Mutex<VecDeque<Id>>,
     next: AtomicU64,
@@ -101,7 +109,9 @@ impl Sink {
             proven: Mutex::default(),
             swept: AtomicU64::new(0),
             pollers: Mutex::default(),
+            examiners: Mutex::default(),
             uploads: Mutex::default(),
+            ready: Arc::default(),
             ended: Mutex::default(),
             next: AtomicU64::new(1),
             number: AtomicU64::new(number),
@@ -123,7 +133,7 @@ impl Sink {
         let (known, cell) = loop {
             let known = self.channel(place.clone())?;
             let uri = self.transit_uri(&known.channel);
-            let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0)));
+            let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0), (Arc::clone(&self.ready), id)));
             let entry = Entry { cell: Arc::clone(&cell), start: span.start.clone(), end: span.end.clone() };
             lock(&known.entries).insert(id, entry);
             if !known.retired.load(Ordering::SeqCst) {
@@ -181,11 +191,12 @@ impl Sink {
         }
         let rules = self.rules(&place);
         if !lock(&self.pollers).contains_key(&place.pipe) {
-            let destination = place.destination;
+            let destination = place.destination.clone();
             self.core.supervise("error logging".to_owned(), move |core| {
                 notice::error_logging(core, destination.clone())
             });
         }
+        let examiner = self.examiner(&place);
         let Place { pipe, name, elastic, .. } = place;
         let config = &self.core.config;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -214,6 +225,7 @@ impl Sink {
             core: Arc::clone(&self.core),
             channel: Arc::clone(&known.channel),
             poller,
+            examiner,
             machine: Arc::clone(&known.machine),
             entries: Arc::clone(&known.entries),
             retired: Arc::clone(&known.retired),
@@ -281,6 +293,9 @@ impl Sink {
     /// When the upload is not in state `WantData`, or the service takes nothing for a long time.
     pub fn write(&self, upload: u64, bytes: &[u8]) -> Result<(), SinkError> {
         let known = self.writing(upload)?;
+        if known.cell.scan(bytes) {
+            return Ok(());
+        }
         known.known.channel.write(upload, bytes, WRITE_PATIENCE)
     }
 
@@ -290,7 +305,9 @@ impl Sink {
     /// When the upload is not in state `WantData`.
     pub fn finish_data(&self, upload: u64) -> Result<(), SinkError> {
         let known = self.writing(upload)?;
-        known.known.channel.finish(upload, &known.cell);
+        if !known.cell.scanned() {
+            known.known.channel.finish(upload, &known.cell);
+        }
         Ok(())
     }
 

@@ -96,15 +96,18 @@ impl Login {
         self.identity.role()
     }
 
-    /// Runs a statement that needs no warehouse through the SQL API, which takes the login token as it is.
+    /// Runs a statement through the SQL API, which takes the login token as it is.
     ///
     /// # Errors
     /// A fault with what the service said.
-    pub(crate) async fn statement(&self, statement: &str) -> Result<String, Fault> {
+    pub(crate) async fn statement(&self, statement: &str, warehouse: Option<&str>) -> Result<String, Fault> {
         let token = self.login_token(&mut *self.state.lock().await)?;
         let mut body = serde_json::json!({ "statement": statement, "timeout": CALL_TIMEOUT.as_secs() });
         if let Some(role) = self.role() {
             body["role"] = role.into();
+        }
+        if let Some(warehouse) = warehouse {
+            body["warehouse"] = warehouse.into();
         }
         let mut request = self
             .client
@@ -123,7 +126,13 @@ impl Login {
             return Ok(text);
         }
         let detail = format!("HTTP {}{}", status.as_u16(), reason(&text));
-        Err(Fault { class: FaultClass::Rejected, detail, retry_after: None })
+        let class = match status {
+            StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled,
+            StatusCode::REQUEST_TIMEOUT => FaultClass::Transient,
+            _ if status.is_server_error() => FaultClass::Transient,
+            _ => FaultClass::Rejected,
+        };
+        Err(Fault { class, detail, retry_after: None })
     }
 
     /// The session to use for a call now; asks the service only for what is missing or about to expire.

@@ -4,7 +4,7 @@ use super::errors::{Candidates, Range};
 use super::open::{Link, Reason, bad_code};
 use super::types::{Answer, ChannelStatus, Id, Now, Settled, Token};
 use super::{Machine, Phase, Upload};
-use crate::messages::Level;
+use bulletin::Level;
 
 /// A status that is behind the one before may come from a slow replica; this many in a row are believed.
 const REGRESSIONS: u32 = 3;
@@ -158,6 +158,7 @@ impl Machine {
                     row_errors: charge.count + refused,
                     message: format!("{}: {}", self.rules.label, charge.message),
                     ranges: charge.ranges.clone(),
+                    reports: charge.reports.clone(),
                 },
                 None if refused > 0 => Settled::Invalid {
                     row_errors: refused,
@@ -167,6 +168,7 @@ impl Machine {
                         self.rules.label
                     ),
                     ranges: Vec::new(),
+                    reports: Vec::new(),
                 },
                 None => Settled::Committed { skipped_whole: false },
             };

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::types::{ChannelStatus, Id, Token};
+use super::types::{ChannelStatus, Charged, Id, Report, Token};
 
 /// Ranges with rejected rows that are remembered for uploads that come again.
 const KEEP: usize = 256;
@@ -26,9 +26,9 @@ impl Range {
 #[derive(Debug, Clone)]
 struct Remembered {
     range: Range,
-    /// What a report told, with the first of the ranges that it concerns; 0 with the others.
+    /// What the report told, with the first of the ranges that it concerns; 0 with the others.
     count: u64,
-    told: u64,
+    report: Report,
     message: String,
     narrow: Option<(Token, Token)>,
 }
@@ -41,6 +41,8 @@ pub(super) struct Rejected {
     pub(super) message: String,
     /// Tokens of the appends that may hold the rows; empty when that is not known.
     pub(super) ranges: Vec<(Token, Token)>,
+    /// What was counted, each report once.
+    pub(super) reports: Vec<Charged>,
 }
 
 /// Uploads that new rejections may belong to.
@@ -61,6 +63,8 @@ pub(super) struct Candidates {
 pub(super) struct RowErrors {
     /// Count up to which rejected rows are attributed or were there before this process.
     seen: Option<u64>,
+    /// Rejections of rows up to this token are told, or were there before this process.
+    told_to: Option<Token>,
     bound: Option<Token>,
     message: String,
     ranges: VecDeque<Remembered>,
@@ -104,6 +108,7 @@ impl RowErrors {
         self.baseline(status);
         let count = status.row_errors - self.seen.unwrap_or(status.row_errors);
         if count == 0 {
+            self.told_to = committed.cloned();
             return 0;
         }
         self.bound = status.last_error_bound.as_deref().and_then(|text| text.parse().ok());
@@ -114,6 +119,8 @@ impl RowErrors {
             return 0;
         }
         self.seen = Some(status.row_errors);
+        let after = std::mem::replace(&mut self.told_to, committed.cloned());
+        let report = Report { count, after, upto: committed.cloned() };
         let begun = candidates.begun.iter().filter(|range| committed.is_some_and(|c| range.start <= *c));
         let window: Vec<Range> =
             candidates.done.iter().map(|(_, range)| range).chain(begun).cloned().collect();
@@ -121,13 +128,13 @@ impl RowErrors {
         let narrow = self.narrow(count, &candidates.bodies);
         let message = self.text(count, &window, &suspects, narrow.as_ref());
         if suspects.is_empty() {
-            self.remember_bound(count, message);
+            self.remember_bound(report, message);
             return count;
         }
         for (nth, range) in suspects.into_iter().enumerate() {
             let charged = if nth == 0 { count } else { 0 };
-            let (message, narrow) = (message.clone(), narrow.clone());
-            self.remember(Remembered { range, count: charged, told: count, message, narrow });
+            let (message, narrow, report) = (message.clone(), narrow.clone(), report.clone());
+            self.remember(Remembered { range, count: charged, report, message, narrow });
         }
         0
     }
@@ -137,7 +144,7 @@ impl RowErrors {
         let range = Range { start: start.clone(), end: end.clone() };
         let hits: Vec<&Remembered> = self.ranges.iter().filter(|r| r.range.meets(&range)).collect();
         let last = hits.last()?;
-        let told: u64 = hits.iter().map(|hit| hit.told).sum();
+        let told: u64 = hits.iter().map(|hit| hit.report.count).sum();
         let message = match hits.len() {
             1 => last.message.clone(),
             n => {
@@ -149,7 +156,14 @@ impl RowErrors {
         };
         let ranges: Option<Vec<_>> = hits.iter().map(|hit| hit.narrow.clone()).collect();
         let count = hits.iter().map(|hit| hit.count).sum();
-        Some(Rejected { count, message, ranges: ranges.unwrap_or_default() })
+        let mut reports: Vec<Charged> = Vec::new();
+        for hit in hits {
+            match reports.iter_mut().find(|(report, _)| *report == hit.report) {
+                Some((_, charged)) => *charged += hit.count,
+                None => reports.push((hit.report.clone(), hit.count)),
+            }
+        }
+        Some(Rejected { count, message, ranges: ranges.unwrap_or_default(), reports })
     }
 
     /// What the last message of the service said, for stray rejections.
@@ -206,10 +220,10 @@ impl RowErrors {
         )
     }
 
-    fn remember_bound(&mut self, count: u64, message: String) {
+    fn remember_bound(&mut self, report: Report, message: String) {
         if let Some(bound) = self.bound.clone() {
             let range = Range { start: bound.clone(), end: bound };
-            self.remember(Remembered { range, count, told: count, message, narrow: None });
+            self.remember(Remembered { range, count: report.count, report, message, narrow: None });
         }
     }
 

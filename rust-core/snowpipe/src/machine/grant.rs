@@ -6,7 +6,7 @@ use super::types::{Action, Id, Now, Settled, Span, Token};
 use super::{Machine, Phase, Upload};
 use crate::config::GapStrategy;
 use crate::machine::open::Link;
-use crate::messages::Level;
+use bulletin::Level;
 
 /// A wait is explained in the upload's progress from here on.
 const EXPLAIN_AFTER: Duration = Duration::from_secs(5);
@@ -159,9 +159,12 @@ impl Machine {
     fn skip(&mut self, id: Id) {
         let known = self.uploads.get(&id).and_then(|u| self.errors.known(&u.span.start, &u.span.end));
         let outcome = match known {
-            Some(known) => {
-                Settled::Invalid { row_errors: known.count, message: known.message, ranges: Vec::new() }
-            }
+            Some(known) => Settled::Invalid {
+                row_errors: known.count,
+                message: known.message,
+                ranges: Vec::new(),
+                reports: known.reports,
+            },
             None => Settled::Committed { skipped_whole: true },
         };
         self.settle(id, outcome);

@@ -28,14 +28,14 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::messages::Level;
+use bulletin::Level;
 use errors::RowErrors;
 use holes::Holes;
 use open::Link;
 use send::Sending;
 pub(crate) use types::{
-    Action, Answer, Body, BodyId, ChannelStatus, Event, Fault, FaultClass, Id, Now, Opened, Rules, Settled,
-    Span, Token,
+    Action, Answer, Body, BodyId, ChannelStatus, Charged, Event, Fault, FaultClass, Id, Now, Opened, Report,
+    Rules, Settled, Span, Token,
 };
 
 /// Where an upload stands inside the machine.

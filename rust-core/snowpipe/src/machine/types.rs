@@ -5,7 +5,7 @@ use std::time::Duration;
 use record::ShardedNumber;
 
 use crate::config::GapStrategy;
-use crate::messages::Level;
+use bulletin::Level;
 
 /// Number of an upload, unique in the sink.
 pub(crate) type Id = u64;
@@ -115,6 +115,19 @@ pub(crate) enum Answer {
     Missing,
 }
 
+/// Rejections that the service counted between two looks at the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Report {
+    pub(crate) count: u64,
+    /// The rejected rows have offset tokens above this one,
+    pub(crate) after: Option<Token>,
+    /// and not above this one.
+    pub(crate) upto: Option<Token>,
+}
+
+/// A report that concerns an upload, with the rejections that the upload is charged with.
+pub(crate) type Charged = (Report, u64);
+
 /// What happened.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
@@ -176,10 +189,12 @@ pub(crate) enum Settled {
         skipped_whole: bool,
     },
     /// `ranges` hold the offset tokens of the rejected rows, as narrow as the service tells; none when it does not.
+    /// `reports` are what was counted, none when the rows were not rejected by the service.
     Invalid {
         row_errors: u64,
         message: String,
         ranges: Vec<(Token, Token)>,
+        reports: Vec<Charged>,
     },
     Retry(String),
     Failed(String),

@@ -167,12 +167,13 @@ pub async fn reach(sink: &Sink, upload: u64, states: &[State]) -> Progress {
 
 /// Hands data over in odd pieces when asked, until the upload ends.
 pub async fn drive(sink: &Arc<Sink>, upload: u64, data: Vec<u8>) -> Progress {
-    let progress = reach(sink, upload, &[State::WantData]).await;
-    if progress.state != State::WantData {
-        return progress;
+    loop {
+        let progress = reach(sink, upload, &[State::WantData]).await;
+        if progress.state != State::WantData {
+            return progress;
+        }
+        write(sink, upload, data.clone()).await;
     }
-    write(sink, upload, data).await;
-    reach(sink, upload, &[]).await
 }
 
 /// Hands all data over.

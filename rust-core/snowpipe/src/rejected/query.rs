@@ -1,0 +1,133 @@
+//! The question to the error table, and its answer.
+//!
+//! Columns: <https://docs.snowflake.com/en/user-guide/snowpipe-streaming/snowpipe-streaming-error-tables>.
+
+use crate::api::Api;
+use crate::catalog;
+use crate::machine::{Fault, Report, Token};
+use crate::names::sql_name;
+use crate::request::Destination;
+
+use super::explain::Row;
+
+/// Rows without a token are told apart by their content up to this length.
+const PAYLOAD: usize = 16 << 10;
+/// Digits that tokens are filled up to, so that their texts compare as numbers.
+const WIDTH: usize = 128;
+/// Rows are in the error table when they are counted, or soon after; older ones need not be read.
+const HOURS: u32 = 24;
+
+/// Where the error table is and how it is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) destination: Destination,
+    /// Name of the table as SQL.
+    pub(crate) table: String,
+    pub(crate) warehouse: String,
+    /// Path to the offset token inside of a row, as SQL.
+    pub(crate) token: String,
+}
+
+impl Source {
+    /// `name` is the table's, `pointer` the JSON Pointer to the offset token.
+    pub(crate) fn new(destination: &Destination, name: &str, warehouse: &str, pointer: &str) -> Self {
+        let table = format!(
+            "{}.{}.{}",
+            sql_name(&destination.database),
+            sql_name(&destination.schema),
+            sql_name(name)
+        );
+        Self { destination: destination.clone(), table, warehouse: sql_name(warehouse), token: path(pointer) }
+    }
+
+    /// Rows of the error table; at most `limit`.
+    pub(crate) async fn rows(
+        &self,
+        api: &Api,
+        reports: &[(String, Report)],
+        limit: u64,
+    ) -> Result<Vec<Row>, Fault> {
+        let statement = self.statement(reports, limit);
+        let rows = catalog::cells(api, &statement, Some(&self.warehouse)).await?;
+        Ok(rows.into_iter().filter_map(row).collect())
+    }
+
+    /// Fails when the error table cannot be read.
+    pub(crate) async fn probe(&self, api: &Api) -> Result<(), Fault> {
+        catalog::cells(api, &self.statement(&[], 1), Some(&self.warehouse)).await.map(drop)
+    }
+
+    fn statement(&self, reports: &[(String, Report)], limit: u64) -> String {
+        const UPPER: &str = "error_metadata:details.offset_token_upper_bound::STRING";
+        const LOWER: &str = "error_metadata:details.offset_token_lower_bound::STRING";
+        const CHANNEL: &str = "error_metadata:details.channel_name::STRING";
+        let Self { table, token, .. } = self;
+        let within = reports.iter().map(|(channel, report)| {
+            let upto = padded(report.upto.as_ref());
+            let after = report.after.as_ref().map_or(String::new(), |after| {
+                format!(" AND LPAD({UPPER}, {WIDTH}, '0') > '{}'", padded(Some(after)))
+            });
+            let channel = text(channel);
+            format!("({CHANNEL} = {channel}{after} AND LPAD({UPPER}, {WIDTH}, '0') <= '{upto}')")
+        });
+        let within: Vec<String> = within.collect();
+        let of = if within.is_empty() { "1 = 1".to_owned() } else { within.join(" OR ") };
+        format!(
+            "SELECT {CHANNEL}, {LOWER}, {UPPER}, {token}::STRING, \
+             CASE WHEN {token} IS NULL THEN LEFT(error_data::STRING, {PAYLOAD}) END, \
+             error_code::STRING, LEFT(error_metadata:error_message::STRING, 300) \
+             FROM ERROR_TABLE({table}) \
+             WHERE \"TIMESTAMP\" > DATEADD(hour, -{HOURS}, CURRENT_TIMESTAMP()) AND ({of}) LIMIT {limit}"
+        )
+    }
+}
+
+fn row(cells: Vec<Option<String>>) -> Option<Row> {
+    let mut cells = cells.into_iter();
+    let mut next = || cells.next().flatten();
+    let (channel, lower, upper, token, payload) = (next()?, next(), next(), next(), next());
+    let (code, message) = (next().unwrap_or_default(), next().unwrap_or_default());
+    let said = format!("{code} {message}").trim().to_owned();
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    let (token, lower, upper) = (number(token), number(lower), number(upper));
+    Some(Row { channel, token, lower, upper, payload, said })
+}
+
+fn padded(token: Option<&Token>) -> String {
+    format!("{:0>WIDTH$}", token.map_or("", Token::as_str))
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// `/a/b/0` as `error_data['a']['b'][0]`.
+fn path(pointer: &str) -> String {
+    let mut sql = "error_data".to_owned();
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let is_index = !step.is_empty() && step.len() < 10 && step.bytes().all(|byte| byte.is_ascii_digit());
+        let step = if is_index { step } else { text(&step) };
+        sql.push_str(&format!("[{step}]"));
+    }
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_become_paths() {
+        for (pointer, sql) in [
+            (
+                "/kinesisMetadata/shardedSequenceNumber",
+                "error_data['kinesisMetadata']['shardedSequenceNumber']",
+            ),
+            ("/a~1b/0/it's~0", "error_data['a/b'][0]['it''s~']"),
+            ("", "error_data"),
+        ] {
+            assert_eq!(path(pointer), sql);
+        }
+    }
+}
