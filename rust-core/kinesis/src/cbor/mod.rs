@@ -9,6 +9,7 @@ mod answer;
 mod decode;
 mod encode;
 mod error;
+mod json_event;
 mod protocol;
 mod time;
 mod wire;

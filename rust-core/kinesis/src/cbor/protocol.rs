@@ -4,6 +4,7 @@ use super::answer::{self, Encoding};
 use super::decode::CborDeserializer;
 use super::encode::CborSerializer;
 use super::error;
+use super::json_event::{Transcribed, transcribe};
 use super::wire::{Operation, Wire, WireFormat};
 use aws_smithy_json::protocol::aws_json_rpc::AwsJsonRpcProtocol;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
@@ -227,7 +228,10 @@ impl EventCodec {
 impl DynCodec for EventCodec {
     fn create_deserializer<'a>(&self, payload: &'a [u8]) -> Box<dyn ShapeDeserializer + 'a> {
         match (self.judge(payload), self.json.payload_codec()) {
-            (Encoding::Json, Some(json)) => json.create_deserializer(payload),
+            (Encoding::Json, Some(json)) => match transcribe(payload) {
+                Some(event) => Box::new(Transcribed(event)),
+                None => json.create_deserializer(payload),
+            },
             _ => {
                 let told = (Arc::clone(&self.wire), Operation::SubscribeToShard);
                 // The SDK lends the payload as a slice: one copy for all records of an event instead of one each.
