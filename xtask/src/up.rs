@@ -69,6 +69,7 @@ fn show(place: &Place, options: &Options, facts: &Facts) -> Result<ExitCode> {
 pub fn print(facts: &Facts) {
     println!("NiFi          {}", facts.nifi_url);
     println!("local cloud   {}", facts.page_url);
+    println!("all there?    {}api/check", facts.page_url);
     println!("Kinesis       {} in {}, stream {}", facts.aws_endpoint, facts.aws_region, facts.stream);
     println!("keys          {} / {}", facts.aws_access_key_id, facts.aws_secret_access_key);
     println!("application   {}", facts.application);

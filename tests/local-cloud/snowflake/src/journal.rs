@@ -21,6 +21,8 @@ pub struct Request {
     pub path: String,
     /// Query string as sent.
     pub query: String,
+    /// Id that the client gave the request, in the query or the header `X-Request-ID`; empty when it gave none.
+    pub request_id: String,
     /// `User-Agent` header.
     pub user_agent: String,
     /// `X-Snowflake-Authorization-Token-Type` header.

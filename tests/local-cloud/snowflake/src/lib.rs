@@ -13,6 +13,7 @@ mod catalog;
 mod clock;
 mod faults;
 mod http;
+mod inspect;
 mod journal;
 mod locks;
 mod names;
@@ -26,6 +27,7 @@ mod values;
 
 pub use clock::Clock;
 pub use faults::{CutConnection, Fault, Faults, Route, Trouble};
+pub use inspect::{StoredRow, StoredRows};
 pub use journal::{Append, AppendOutcome, Journal, Request};
 pub use options::{JournalOptions, Limits, Options, Quirks};
 pub use server::{Snowflake, StartError};

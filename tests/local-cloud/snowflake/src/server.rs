@@ -12,6 +12,7 @@ use crate::catalog::Path;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::http::{Results, Stage};
+use crate::inspect::{self, StoredRows};
 use crate::journal::Journal;
 use crate::locks::lock;
 use crate::options::Options;
@@ -153,6 +154,27 @@ impl Snowflake {
     /// must begin after the end of the one before it. Empty when all is well.
     pub fn violations(&self) -> Vec<String> {
         snapshot::violations(&self.account)
+    }
+
+    /// [`Snowflake::violations`], and what the stored rows show: an append whose rows are there more than once, tokens
+    /// of a channel that do not ascend, a committed token that was never accepted. Blocks the thread and reads all
+    /// tables.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn audit(&self) -> Result<Vec<String>, SqlError> {
+        Ok(inspect::violations(&self.account)?)
+    }
+
+    /// Rows of a table (`db.schema.table`, written as in SQL) in the order of their commits, each with its channel and
+    /// offset token: those after row number `after` (0 for the first), at most `limit`. `None` when there is no such
+    /// table. Blocks the thread.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn stored_rows(&self, table: &str, after: i64, limit: usize) -> Result<Option<StoredRows>, SqlError> {
+        let [database, schema, name] = crate::names::split(table).try_into().unwrap_or_default();
+        Ok(inspect::rows(&self.account, &Path { database, schema, name }, after, limit)?)
     }
 
     pub(crate) fn results(&self) -> &Results {

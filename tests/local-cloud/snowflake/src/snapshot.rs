@@ -50,6 +50,10 @@ pub struct ChannelView {
     pub pending_appends: usize,
     /// Their uncompressed bytes.
     pub pending_bytes: u64,
+    /// Milliseconds that the oldest of them has waited.
+    pub lag_ms: i64,
+    /// Mean time from an append to its commit, in milliseconds.
+    pub latency_ms: i64,
     /// Rows stored.
     pub rows_inserted: u64,
     /// Rows read.
@@ -58,6 +62,10 @@ pub struct ChannelView {
     pub rows_error_count: u64,
     /// Message of the last refused row.
     pub last_error_message: Option<String>,
+    /// When it was opened first, milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it was last opened or written to.
+    pub last_used_ms: i64,
     /// The newest committed appends, oldest first.
     #[serde(skip)]
     pub committed: Vec<CommittedRange>,
@@ -86,10 +94,12 @@ pub(crate) fn take(account: &Account) -> Snapshot {
             last_commit_ms: counts.last_commit_ms,
         }
     });
-    Snapshot { tables: tables.collect(), channels: account.channels.all().iter().map(|c| view(c)).collect() }
+    let now_ms = account.clock().now_ms();
+    let channels = account.channels.all().iter().map(|channel| view(channel, now_ms)).collect();
+    Snapshot { tables: tables.collect(), channels }
 }
 
-fn view(channel: &Channel) -> ChannelView {
+fn view(channel: &Channel, now_ms: i64) -> ChannelView {
     let state = channel.state();
     ChannelView {
         pipe: channel.key.pipe.to_string(),
@@ -99,10 +109,14 @@ fn view(channel: &Channel) -> ChannelView {
         accepted_offset_token: state.accepted.clone(),
         pending_appends: state.pending.len(),
         pending_bytes: state.pending.iter().map(|append| u64::try_from(append.body.len()).unwrap_or(0)).sum(),
+        lag_ms: state.pending.front().map_or(0, |append| (now_ms - append.accepted_ms).max(0)),
+        latency_ms: state.progress.latency_ms,
         rows_inserted: state.progress.rows_inserted,
         rows_parsed: state.progress.rows_parsed,
         rows_error_count: state.progress.rows_errors,
         last_error_message: state.progress.last_error.as_ref().map(|error| error.message.clone()),
+        created_ms: channel.created_ms,
+        last_used_ms: state.last_used_ms,
         committed: state.history.ranges(),
     }
 }

@@ -1,5 +1,7 @@
 //! A page that shows what happens: streams, leases, channels, rows arriving.
 
+mod account;
+mod inspect;
 mod state;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub(crate) fn router(sources: Arc<Sources>) -> Router {
         .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
         .route("/script.js", get(|| asset("text/javascript; charset=utf-8", SCRIPT)))
         .route("/api/state", get(now))
+        .merge(inspect::routes())
         .with_state(sources)
 }
 
@@ -52,9 +55,14 @@ async fn asset(kind: &'static str, text: &'static str) -> Response {
 
 async fn now(State(sources): State<Arc<Sources>>) -> Response {
     // Reading rows runs SQL, which may wait for a writer.
-    match tokio::task::spawn_blocking(move || sources.state().to_string()).await {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text)
-            .into_response(),
+    match tokio::task::spawn_blocking(move || sources.state()).await {
+        Ok(state) => answer(&state),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// JSON that is not kept by anybody.
+fn answer(value: &serde_json::Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, value.to_string()).into_response()
 }

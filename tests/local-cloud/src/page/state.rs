@@ -19,8 +19,8 @@ const HISTORY: usize = 120;
 
 /// Where the page looks.
 pub(crate) struct Sources {
-    front: Arc<Front>,
-    snowflake: Snowflake,
+    pub(super) front: Arc<Front>,
+    pub(super) snowflake: Snowflake,
     endpoints: Endpoints,
     samples: Mutex<VecDeque<Sample>>,
 }
@@ -138,10 +138,14 @@ impl Sources {
         json!({ "name": name, "status": kinesis.status(name), "shards": shown.collect::<Vec<_>>() })
     }
 
-    fn table(&self, table: &TableView) -> Value {
+    /// The table's name as SQL needs it.
+    pub(super) fn path(&self, table: &TableView) -> String {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let path = format!("{}.{}.{}", quoted(&table.database), quoted(&table.schema), quoted(&table.name));
-        let (columns, rows) = self.last_rows(&path, table.rows);
+        format!("{}.{}.{}", quoted(&table.database), quoted(&table.schema), quoted(&table.name))
+    }
+
+    fn table(&self, table: &TableView) -> Value {
+        let (columns, rows) = self.last_rows(&self.path(table), table.rows);
         json!({
             "database": table.database,
             "schema": table.schema,
@@ -175,6 +179,7 @@ fn channel(channel: &ChannelView) -> Value {
         "status": channel.status,
         "committed": channel.committed_offset_token,
         "pending": channel.pending_appends,
+        "lag_ms": channel.lag_ms,
         "rows": channel.rows_inserted,
         "errors": channel.rows_error_count,
         "last_error": channel.last_error_message,
@@ -182,7 +187,7 @@ fn channel(channel: &ChannelView) -> Value {
 }
 
 /// Whether a channel's name carries the stream and the shard, as the delivered flow's does.
-fn belongs(channel: &ChannelView, stream: &str, shard: &str) -> bool {
+pub(super) fn belongs(channel: &ChannelView, stream: &str, shard: &str) -> bool {
     let letters = |text: &str| {
         text.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase()
     };
@@ -191,7 +196,7 @@ fn belongs(channel: &ChannelView, stream: &str, shard: &str) -> bool {
 }
 
 /// The sequence number in an offset token that ends with 20 digits of a sub-sequence.
-fn sequence(token: &str) -> Option<&str> {
+pub(super) fn sequence(token: &str) -> Option<&str> {
     token.len().checked_sub(20).and_then(|end| token.get(..end))
 }
 

@@ -79,7 +79,8 @@ pub fn compare(cloud: &LocalCloud, settings: &Settings, ledger: &[Written]) -> R
     let lines: HashMap<u64, &Written> = ledger.iter().map(|line| (line.id, line)).collect();
     check_rows(&mut findings, &settings.stream, &lines, &rows);
     check_refused(&mut findings, &lines, &refused);
-    for violation in cloud.snowflake().violations() {
+    let violations = cloud.snowflake().audit().map_err(|error| Error::Unexpected(error.to_string()))?;
+    for violation in violations {
         findings.violations += 1;
         findings.example(|| violation);
     }

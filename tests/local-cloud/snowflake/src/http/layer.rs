@@ -8,17 +8,20 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
+use super::query::Pairs;
 use crate::faults::{CutConnection, Route, Trouble};
 use crate::journal;
 use crate::server::Snowflake;
 
 pub(crate) async fn observe(State(snowflake): State<Snowflake>, request: Request, next: Next) -> Response {
     let begin = Instant::now();
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let mut entry = journal::Request {
         at_ms: snowflake.options().clock.now_ms(),
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
+        request_id: request_id(&query, request.headers()),
+        query,
         user_agent: text(request.headers(), &header::USER_AGENT),
         token_type: text(request.headers(), &super::login::TOKEN_TYPE),
         status: 0,
@@ -41,6 +44,11 @@ pub(crate) async fn observe(State(snowflake): State<Snowflake>, request: Request
     entry.took = begin.elapsed();
     snowflake.journal().request(entry);
     response
+}
+
+fn request_id(query: &str, headers: &HeaderMap) -> String {
+    let in_query = Pairs::query(query).get("requestId").map(str::to_owned);
+    in_query.unwrap_or_else(|| text(headers, &HeaderName::from_static("x-request-id")))
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {

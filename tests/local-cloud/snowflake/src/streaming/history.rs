@@ -10,6 +10,19 @@ const KEPT: usize = 10_000;
 /// Violations kept; the first ones tell most.
 const MOST_VIOLATIONS: usize = 100;
 
+/// Tokens that are to ascend.
+#[derive(Debug, Default)]
+pub(crate) struct Ascent(Option<String>);
+
+impl Ascent {
+    /// Notes the next token; what is wrong with it, if it is a decimal number that is not above the one before.
+    pub(crate) fn step(&mut self, token: &str) -> Option<String> {
+        let last = self.0.replace(token.to_owned())?;
+        let falls = matches!(compare(token, &last), Some(Ordering::Less | Ordering::Equal));
+        falls.then(|| format!("{token} follows {last}"))
+    }
+}
+
 /// What was committed.
 #[derive(Debug, Default)]
 pub(crate) struct History {

@@ -15,4 +15,5 @@ mod registry;
 pub(crate) use body::{BodyError, decode};
 pub(crate) use channel::{Channel, ChannelState, Origin, Pending, Progress, Uncommitted, Verdict};
 pub(crate) use committer::Committer;
+pub(crate) use history::Ascent;
 pub(crate) use registry::{Key, Registry, Removed};

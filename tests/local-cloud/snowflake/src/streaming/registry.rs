@@ -42,6 +42,8 @@ struct Channels {
     removed: HashMap<Key, (Removed, u64)>,
     /// What was wrong with channels that are gone.
     violations: Vec<String>,
+    /// Pipe and name of every channel that there was, by number.
+    names: HashMap<i64, (String, String)>,
     next_id: i64,
     /// Client sequencer of channels never seen before.
     first_client: u64,
@@ -60,6 +62,7 @@ impl Registry {
         let mut channels = lock(&self.channels);
         channels.first_client = first_client;
         channels.next_id = channels.next_id.max(channel.id);
+        channels.names.insert(channel.id, (channel.key.pipe.to_string(), channel.name.clone()));
         channels.live.insert(channel.key.clone(), Arc::new(channel));
     }
 
@@ -90,6 +93,7 @@ impl Registry {
         channels.next_id += 1;
         let first_client = channels.removed.get(&key).map_or(channels.first_client, |(_, client)| *client);
         let id = channels.next_id;
+        channels.names.insert(id, (key.pipe.to_string(), name.to_owned()));
         let channel = Arc::new(Channel::new(id, key.clone(), name.into(), origin, first_client));
         channels.live.insert(key, channel.clone());
         Some(channel)
@@ -111,6 +115,11 @@ impl Registry {
     /// What was wrong with the order of commits in channels that are gone.
     pub(crate) fn past_violations(&self) -> Vec<String> {
         lock(&self.channels).violations.clone()
+    }
+
+    /// Pipe and name of every channel since the start, by its number.
+    pub(crate) fn names(&self) -> HashMap<i64, (String, String)> {
+        lock(&self.channels).names.clone()
     }
 
     /// Channels in order of pipe and name.
