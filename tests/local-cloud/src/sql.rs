@@ -55,6 +55,7 @@ pub async fn query(endpoints: &Endpoints, statement: &str) -> Result<Table, SqlE
     let body = json!({
         "statement": statement,
         "role": endpoints.snowflake_role,
+        "warehouse": "COMPUTE_WH",
         "parameters": { "MULTI_STATEMENT_COUNT": "0" },
     });
     let url = format!("{}/api/v2/statements", endpoints.snowflake_url);

@@ -19,6 +19,9 @@ use crate::store::{self, Saved, Store};
 use crate::streaming::{Channel, Committer, Key, Progress, Registry, Removed};
 use crate::values::Moment;
 
+/// The warehouse that every account has.
+const WAREHOUSE: &str = "COMPUTE_WH";
+
 /// Rows of a table so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
@@ -292,10 +295,20 @@ fn bootstrap(catalog: &mut Catalog, options: &Options, keys: Vec<PublicKey>) {
     if !catalog.roles.contains(&options.role) {
         catalog.roles.push(options.role.clone());
     }
-    let user = User { keys, default_role: options.role.clone(), user_type: "SERVICE".into() };
+    let user = User {
+        keys,
+        default_role: options.role.clone(),
+        user_type: "SERVICE".into(),
+        default_warehouse: Some(WAREHOUSE.to_owned()),
+    };
     catalog.users.insert(options.user.clone(), user);
-    for privilege in [Privilege::CreateDatabase, Privilege::CreateRole, Privilege::CreateUser] {
-        let grant = Grant { role: options.role.clone(), privilege, on: Kind::Account };
+    catalog.warehouses.entry(WAREHOUSE.to_owned()).or_insert_with(|| "ACCOUNTADMIN".to_owned());
+    let creates =
+        [Privilege::CreateDatabase, Privilege::CreateRole, Privilege::CreateUser, Privilege::CreateWarehouse];
+    let creates = creates.map(|privilege| (privilege, Kind::Account));
+    let uses = (Privilege::Usage, Kind::Warehouse(WAREHOUSE.to_owned()));
+    for (privilege, on) in creates.into_iter().chain([uses]) {
+        let grant = Grant { role: options.role.clone(), privilege, on };
         if !catalog.grants.contains(&grant) {
             catalog.grants.push(grant);
         }

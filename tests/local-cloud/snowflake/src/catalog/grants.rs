@@ -27,6 +27,7 @@ pub(crate) enum Privilege {
     CreatePipe,
     CreateRole,
     CreateUser,
+    CreateWarehouse,
 }
 
 /// Privileges as they are written.
@@ -51,6 +52,7 @@ const WRITTEN: &[(Privilege, &str)] = &[
     (Privilege::CreatePipe, "CREATE PIPE"),
     (Privilege::CreateRole, "CREATE ROLE"),
     (Privilege::CreateUser, "CREATE USER"),
+    (Privilege::CreateWarehouse, "CREATE WAREHOUSE"),
 ];
 
 impl Privilege {
@@ -73,7 +75,8 @@ pub(crate) enum Kind {
     Schema(String, String),
     Table(Path),
     Pipe(Path),
-    /// External volumes and warehouses: remembered, never checked.
+    Warehouse(String),
+    /// External volumes and the like: remembered, never checked.
     Other(String),
     /// The grantee inherits this role.
     Role(String),
@@ -88,6 +91,7 @@ impl Kind {
             Kind::Schema(database, schema) => ("SCHEMA", format!("{database}.{schema}")),
             Kind::Table(path) => ("TABLE", path.to_string()),
             Kind::Pipe(path) => ("PIPE", path.to_string()),
+            Kind::Warehouse(name) => ("WAREHOUSE", name.clone()),
             Kind::Other(name) => ("OTHER", name.clone()),
             Kind::Role(name) => ("ROLE", name.clone()),
         }
@@ -164,6 +168,7 @@ impl Catalog {
             Kind::Schema(database, schema) => self.schema(database, schema).map(|schema| &schema.owner),
             Kind::Table(path) => self.table(path).map(|table| &table.owner),
             Kind::Pipe(path) => self.pipe(path).map(|pipe| &pipe.owner),
+            Kind::Warehouse(name) => self.warehouses.get(name),
             Kind::Account | Kind::Other(_) | Kind::Role(_) => None,
         }
     }

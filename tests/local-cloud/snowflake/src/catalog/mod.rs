@@ -52,6 +52,9 @@ pub(crate) struct User {
     pub(crate) keys: Vec<PublicKey>,
     pub(crate) default_role: String,
     pub(crate) user_type: String,
+    /// Warehouse of a session that names none.
+    #[serde(default)]
+    pub(crate) default_warehouse: Option<String>,
 }
 
 /// Everything there is, as one value: readers keep a version while a statement makes the next.
@@ -61,6 +64,9 @@ pub(crate) struct Catalog {
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) roles: Vec<String>,
     pub(crate) grants: Vec<Grant>,
+    /// Owners of the warehouses, by name. A warehouse does no work here; queries need one all the same.
+    #[serde(default)]
+    pub(crate) warehouses: BTreeMap<String, String>,
     next_id: i64,
 }
 
@@ -71,6 +77,7 @@ impl Catalog {
             users: BTreeMap::new(),
             roles: ["ACCOUNTADMIN", "SYSADMIN", "PUBLIC"].map(String::from).to_vec(),
             grants: Vec::new(),
+            warehouses: BTreeMap::new(),
             next_id: 1,
         }
     }

@@ -51,6 +51,7 @@ struct Request {
     database: Option<String>,
     schema: Option<String>,
     role: Option<String>,
+    warehouse: Option<String>,
 }
 
 /// `POST /api/v2/statements`.
@@ -70,6 +71,11 @@ pub(super) async fn run(
     }
     let mut context = SqlSession::new(&login.user, &role);
     context.database = request.database.as_deref().map(names::resolve);
+    let catalog = snowflake.account().catalog();
+    // The API takes a warehouse by its exact name.
+    let default = catalog.users.get(&login.user).and_then(|user| user.default_warehouse.clone());
+    context.warehouse = request.warehouse.clone().or(default);
+    context.needs_warehouse = true;
     context.schema = request.schema.as_deref().map(names::resolve);
     let account = snowflake.account().clone();
     let statement = request.statement;

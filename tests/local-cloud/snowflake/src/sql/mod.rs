@@ -57,7 +57,10 @@ fn statement(
     };
     match word.as_str() {
         "SELECT" | "WITH" | "VALUES" => query::select(account, session, parser),
-        "INSERT" | "DELETE" | "UPDATE" => dml::run(account, session, parser),
+        "INSERT" | "DELETE" | "UPDATE" => {
+            session.require_warehouse(&account.catalog())?;
+            dml::run(account, session, parser)
+        }
         "SHOW" => show::show(account, session, parser),
         "DESCRIBE" | "DESC" => show::describe(account, session, parser),
         _ => ddl::run(account, session, parser, &word),

@@ -1,6 +1,6 @@
 //! Role, database and schema in which a statement runs.
 
-use crate::catalog::Path;
+use crate::catalog::{Catalog, Kind, Path, Privilege};
 use crate::sql::SqlError;
 
 /// The context of statements.
@@ -10,11 +10,38 @@ pub(crate) struct SqlSession {
     pub(crate) role: String,
     pub(crate) database: Option<String>,
     pub(crate) schema: Option<String>,
+    /// Warehouse of the statements.
+    pub(crate) warehouse: Option<String>,
+    /// Whether statements that read rows need one; those of the server's owner do not.
+    pub(crate) needs_warehouse: bool,
 }
 
 impl SqlSession {
     pub(crate) fn new(user: &str, role: &str) -> Self {
-        SqlSession { user: user.into(), role: role.into(), database: None, schema: None }
+        SqlSession {
+            user: user.into(),
+            role: role.into(),
+            database: None,
+            schema: None,
+            warehouse: None,
+            needs_warehouse: false,
+        }
+    }
+
+    /// Fails unless the session has a warehouse that its role may use.
+    pub(crate) fn require_warehouse(&self, catalog: &Catalog) -> Result<(), SqlError> {
+        let usable = |name: &String| {
+            catalog.warehouses.contains_key(name)
+                && catalog.may(&self.role, Privilege::Usage, &Kind::Warehouse(name.clone()))
+        };
+        if !self.needs_warehouse || self.warehouse.as_ref().is_some_and(usable) {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            "000606",
+            "57P03",
+            "No active warehouse selected in the current session.  Select an active warehouse with the 'use warehouse' command.",
+        ))
     }
 
     /// Completes a name of one to three resolved parts.

@@ -19,3 +19,4 @@ mod restart;
 mod sql;
 mod statements;
 mod types;
+mod warehouses;

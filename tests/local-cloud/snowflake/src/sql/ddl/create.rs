@@ -36,14 +36,27 @@ pub(super) fn run(
         "ROLE" => users::create_role(account, session, parser, replace),
         "USER" => users::create_user(account, session, parser, replace),
         "WAREHOUSE" => {
-            if_not_exists(parser);
+            let keep = if_not_exists(parser);
             let name = identifier(parser)?;
             word(parser, "WITH");
             skip_properties(parser)?;
-            Ok(Answer::message(format!("Warehouse {name} successfully created.")))
+            warehouse(account, session, name, keep || replace)
         }
         other => Err(SqlError::unsupported(format!("CREATE {other}"))),
     }
+}
+
+fn warehouse(account: &Account, session: &SqlSession, name: String, keep: bool) -> Result<Answer, SqlError> {
+    let text = format!("Warehouse {name} successfully created.");
+    account.change(|_, catalog| {
+        require(catalog, session, Privilege::CreateWarehouse, &Kind::Account, ("account", "account"))?;
+        if catalog.warehouses.contains_key(&name) {
+            return if keep { Ok(()) } else { Err(SqlError::exists(&name)) };
+        }
+        catalog.warehouses.insert(name, session.role.clone());
+        Ok(())
+    })?;
+    Ok(Answer::message(text))
 }
 
 fn database(

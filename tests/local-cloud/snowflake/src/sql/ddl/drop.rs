@@ -58,7 +58,15 @@ pub(super) fn run(
             Ok(known.map(|at| catalog.roles.remove(at)).is_some())
         }
         "USER" => Ok(catalog.users.remove(&shown).is_some()),
-        "WAREHOUSE" => Ok(true),
+        "WAREHOUSE" => {
+            let on = Kind::Warehouse(shown.clone());
+            if !catalog.warehouses.contains_key(&shown) {
+                return Ok(false);
+            }
+            require_owner(catalog, session, &on, ("warehouse", &shown))?;
+            catalog.grants.retain(|grant| grant.on != on);
+            Ok(catalog.warehouses.remove(&shown).is_some())
+        }
         other => Err(SqlError::unsupported(format!("DROP {other}"))),
     })?;
     if !dropped && !optional {

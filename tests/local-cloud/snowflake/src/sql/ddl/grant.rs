@@ -149,9 +149,8 @@ fn object(session: &SqlSession, parser: &mut Parser<'_>) -> Result<On, SqlError>
             parse::expect(parser, "VOLUME")?;
             Kind::Other(format!("EXTERNAL VOLUME {}", identifier(parser)?))
         }
-        other @ ("WAREHOUSE" | "INTEGRATION" | "USER") => {
-            Kind::Other(format!("{other} {}", identifier(parser)?))
-        }
+        "WAREHOUSE" => Kind::Warehouse(identifier(parser)?),
+        other @ ("INTEGRATION" | "USER") => Kind::Other(format!("{other} {}", identifier(parser)?)),
         other => return Err(SqlError::unsupported(format!("GRANT ON {other}"))),
     }))
 }
@@ -180,6 +179,7 @@ fn may_grant(catalog: &Catalog, session: &SqlSession, on: &Kind, handed: &Handed
         Kind::Table(path) => catalog.table(path).is_some(),
         Kind::Pipe(path) => catalog.pipe(path).is_some(),
         Kind::Role(name) => catalog.roles.contains(name),
+        Kind::Warehouse(name) => catalog.warehouses.contains_key(name),
         Kind::Account | Kind::Other(_) => true,
     };
     if !exists {
@@ -208,6 +208,7 @@ fn set_owner(catalog: &mut Catalog, on: &Kind, owner: &str) -> Result<(), SqlErr
             .schema_mut(&path.database, &path.schema)
             .and_then(|schema| schema.pipes.get_mut(&path.name))
             .map(|pipe| &mut pipe.owner),
+        Kind::Warehouse(name) => catalog.warehouses.get_mut(name),
         Kind::Account | Kind::Other(_) | Kind::Role(_) => None,
     };
     let place = place.ok_or_else(|| SqlError::unsupported("GRANT OWNERSHIP on this object"))?;

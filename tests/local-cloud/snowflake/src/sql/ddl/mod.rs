@@ -48,7 +48,11 @@ fn use_object(
         }
         session.role = role;
     } else if parse::word(parser, "WAREHOUSE") {
-        identifier(parser)?;
+        let warehouse = identifier(parser)?;
+        if !catalog.may(&session.role, Privilege::Usage, &Kind::Warehouse(warehouse.clone())) {
+            return Err(SqlError::missing("Warehouse", warehouse));
+        }
+        session.warehouse = Some(warehouse);
     } else if parse::word(parser, "SCHEMA") {
         let (database, schema) = session.schema_path(&name(parser)?)?;
         use_schema(&catalog, session, database, schema)?;

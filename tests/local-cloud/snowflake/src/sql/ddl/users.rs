@@ -48,7 +48,12 @@ pub(super) fn create_user(
 ) -> Result<Answer, SqlError> {
     let keep = if_not_exists(parser);
     let name = identifier(parser)?;
-    let mut user = User { keys: Vec::new(), default_role: "PUBLIC".into(), user_type: "PERSON".into() };
+    let mut user = User {
+        keys: Vec::new(),
+        default_role: "PUBLIC".into(),
+        user_type: "PERSON".into(),
+        default_warehouse: None,
+    };
     properties(parser, &mut user)?;
     account.change(|_, catalog| {
         require(catalog, session, Privilege::CreateUser, &Kind::Account, ("account", "account"))?;
@@ -98,6 +103,9 @@ fn properties(parser: &mut Parser<'_>, user: &mut User) -> Result<(), SqlError> 
                 user.keys.push(PublicKey::parse(&text).ok_or_else(invalid)?);
             }
             "DEFAULT_ROLE" => user.default_role = names::resolve(&parse::property(parser)?),
+            "DEFAULT_WAREHOUSE" => {
+                user.default_warehouse = Some(names::resolve(&parse::property(parser)?));
+            }
             "TYPE" => user.user_type = parse::property(parser)?.to_uppercase(),
             _ => {
                 parse::property(parser)?;

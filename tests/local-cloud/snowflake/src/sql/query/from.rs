@@ -116,6 +116,7 @@ impl Translator<'_> {
         }
         let path = self.session.path(&name)?;
         let table = visible_table(self.catalog, self.session, &path)?;
+        self.session.require_warehouse(self.catalog)?;
         if !self.catalog.may(&self.session.role, Privilege::Select, &Kind::Table(path.clone())) {
             return Err(SqlError::missing("Object", &path));
         }
@@ -175,6 +176,7 @@ impl Translator<'_> {
         if !self.catalog.may(&self.session.role, Privilege::SelectErrorTable, &on) {
             return Err(SqlError::denied("error table", &path));
         }
+        self.session.require_warehouse(self.catalog)?;
         let own = self.fresh();
         let column = |name: &str, stored: &str, data_type: DataType| SourceColumn {
             name: name.into(),
