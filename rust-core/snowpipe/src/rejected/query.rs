@@ -5,7 +5,7 @@
 use crate::api::Api;
 use crate::catalog;
 use crate::machine::{Fault, Report, Token};
-use crate::names::sql_name;
+use crate::names::{sql_name, stored};
 use crate::request::Destination;
 
 use super::explain::Row;
@@ -23,6 +23,7 @@ pub(crate) struct Source {
     pub(crate) destination: Destination,
     /// Name of the table as SQL.
     pub(crate) table: String,
+    /// Its name as it is stored: the SQL API folds no case.
     pub(crate) warehouse: String,
     /// Path to the offset token inside of a row, as SQL.
     pub(crate) token: String,
@@ -37,7 +38,7 @@ impl Source {
             sql_name(&destination.schema),
             sql_name(name)
         );
-        Self { destination: destination.clone(), table, warehouse: sql_name(warehouse), token: path(pointer) }
+        Self { destination: destination.clone(), table, warehouse: stored(warehouse), token: path(pointer) }
     }
 
     /// Rows of the error table; at most `limit`.

@@ -243,6 +243,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                         SnowpipeProperties.TRACKING,
                         SnowpipeProperties.TOKEN_POINTER,
                         SnowpipeProperties.INVALID_ROWS,
+                        SnowpipeProperties.WAREHOUSE,
                         SnowpipeProperties.GAP_STRATEGY,
                         SnowpipeProperties.COMPRESSION_LEVEL,
                         SnowpipeProperties.ENDPOINT,

@@ -60,8 +60,9 @@ final class SnowpipeProperties {
     static final AllowableValue INVALID_ONLY_ROWS = new AllowableValue(
             "ROWS",
             "Rows",
-            "The rows of the requests that hold them; the rest of the FlowFile is successful. Snowflake names the request"
-                    + " and not the row, so rows that were stored can be among them, mostly when many rows are rejected");
+            "They alone, when Warehouse is set and the table has error logging; the rest of the FlowFile is successful."
+                    + " Otherwise the rows of the requests that hold them: Snowflake names the request and not the row, so rows"
+                    + " that were stored can be among them, mostly when many rows are rejected");
 
     static final AllowableValue GAP_WAIT = new AllowableValue(
             "WAIT",
@@ -271,6 +272,19 @@ final class SnowpipeProperties {
             .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
             .build();
 
+    static final PropertyDescriptor WAREHOUSE = new PropertyDescriptor.Builder()
+            .name("Warehouse")
+            .description(
+                    "Warehouse that reads the table's error table, to know which rows Snowflake rejected. It is used when rows"
+                            + " were rejected and for nothing else. The role needs USAGE on it and SELECT ERROR TABLE on the table."
+                            + " Case-sensitive, as Database.")
+            .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
+            .addValidator(Validators.OPTIONAL_TEXT)
+            .dependsOn(INVALID_ROWS, INVALID_ONLY_ROWS)
+            .dependsOn(TRACKING, TRACK_RECORD)
+            .dependsOn(CHANNEL_TYPE, STANDARD_CHANNEL)
+            .build();
+
     static final PropertyDescriptor GAP_STRATEGY = new PropertyDescriptor.Builder()
             .name("Gap Strategy")
             .description(
@@ -349,6 +363,7 @@ final class SnowpipeProperties {
             INSERT_TIMEOUT,
             TOKEN_PREVIOUS,
             INVALID_ROWS,
+            WAREHOUSE,
             GAP_STRATEGY,
             GAP_TIMEOUT,
             COMPRESSION_LEVEL,
