@@ -226,7 +226,7 @@ impl Actor {
         let Some(entry) = entries.get(&upload) else { return };
         let job = Job { upload, start: entry.start.clone(), end: entry.end.clone(), floor, before };
         self.channel.start(job, held);
-        entry.cell.set(State::WantData);
+        entry.cell.grant();
     }
 
     fn settle(&mut self, upload: Id, outcome: Settled) {

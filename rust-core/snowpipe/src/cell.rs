@@ -1,5 +1,6 @@
 //! The state of one upload, as its caller sees it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub(crate) struct Cell {
     layout: Mutex<Option<Layout>>,
     /// Rejected rows that are looked for in the content.
     exam: Mutex<Option<Exam>>,
+    /// Content is handed over for the service.
+    reading: AtomicBool,
     changed: Notify,
     records: u64,
     /// Where it is told, and as what, that the caller has something to do.
@@ -40,6 +43,7 @@ impl Cell {
             progress: Mutex::new(progress),
             layout: Mutex::default(),
             exam: Mutex::default(),
+            reading: AtomicBool::new(false),
             changed: Notify::new(),
             records,
             told,
@@ -100,8 +104,18 @@ impl Cell {
         self.end(State::Invalid, row_errors, Some(message));
     }
 
+    /// Its turn: asks for the content.
+    pub(crate) fn grant(&self) {
+        self.reading.store(true, Ordering::SeqCst);
+        self.set(State::WantData);
+    }
+
     /// Asks for the content once more, to find the rejected rows in it.
     pub(crate) fn examine(&self, exam: Exam) {
+        if self.reading.load(Ordering::SeqCst) {
+            // Another writer has stored the rows while they are still handed over here: what comes next is no beginning.
+            return self.end_told(exam.give_up());
+        }
         *self.exam() = Some(exam);
         self.set(State::WantData);
     }
@@ -111,8 +125,9 @@ impl Cell {
         self.exam().as_mut().map(|exam| exam.write(bytes)).is_some()
     }
 
-    /// Ends the content that rows are looked for in; false when none are.
+    /// Ends the content; false when no rows were looked for in it.
     pub(crate) fn scanned(&self) -> bool {
+        self.reading.store(false, Ordering::SeqCst);
         let exam = self.exam().take();
         exam.map(|exam| self.end_told(exam.finish())).is_some()
     }
