@@ -2,6 +2,7 @@
 
 mod frame;
 mod layout;
+mod size;
 mod split;
 mod types;
 
@@ -11,13 +12,12 @@ use zstd::stream::raw::{Encoder, Operation};
 
 use crate::machine::{Body, BodyId, Id, Token};
 pub(crate) use layout::{Layout, Refused, Run};
+pub(crate) use size::Size;
 use types::Current;
 pub(crate) use types::{Counts, Finished, Job, Sealed};
 
 /// Compressed bytes of a body; Snowflake's limit is 4 MB.
 const COMPRESSED_LIMIT: usize = 3_800_000;
-/// Uncompressed bytes of a body: three of them a second are what a channel may take (20 MB/s).
-const RAW_LIMIT: u64 = 6 << 20;
 /// Largest row looked at; also bounds the memory for a row that comes in pieces.
 const ROW_LIMIT: usize = 16 << 20;
 /// Rows go to the compressor in pieces of about this size.
@@ -44,6 +44,7 @@ pub(crate) struct Assembler {
     /// JSON Pointer to a row's token; empty when rows have none.
     pointer: String,
     level: i32,
+    raw_limit: u64,
 }
 
 impl std::fmt::Debug for Assembler {
@@ -68,7 +69,13 @@ impl Assembler {
             next_body: 1,
             pointer: pointer.to_owned(),
             level,
+            raw_limit: Size::default().limit(0),
         })
+    }
+
+    /// Bodies are closed at this many uncompressed bytes, the open one included.
+    pub(crate) fn limit(&mut self, raw: u64) {
+        self.raw_limit = raw;
     }
 
     /// The upload that rows are expected of.
@@ -194,7 +201,7 @@ impl Assembler {
         }
         let full = self.raw > 0
             && (self.out.len() + HELD_BACK + bound(piece.len()) > COMPRESSED_LIMIT
-                || self.raw + piece.len() as u64 > RAW_LIMIT);
+                || self.raw + piece.len() as u64 > self.raw_limit);
         if full {
             sealed.extend(self.cut()?);
         }

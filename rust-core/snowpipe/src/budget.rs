@@ -42,6 +42,11 @@ impl Budget {
 }
 
 impl Held {
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.num_permits() as u64 * UNIT
+    }
+
     /// Takes up to `bytes` out, so that they can be given back separately.
     pub(crate) fn split(&mut self, bytes: usize) -> Option<Held> {
         let units = (bytes as u64).div_ceil(UNIT).min(self.0.num_permits() as u64);

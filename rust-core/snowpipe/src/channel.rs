@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::api::Append;
-use crate::body::{Assembler, Finished, Job, Sealed};
+use crate::body::{Assembler, Finished, Job, Sealed, Size};
 use crate::budget::Held;
 use crate::cell::Cell;
 use crate::error::SinkError;
@@ -20,6 +20,8 @@ use crate::progress::State;
 
 /// Compressed bytes of closed bodies a channel may hold before its writer has to wait.
 const ROOM: usize = 12 << 20;
+/// Memory of the open body besides its bytes so far.
+const COMPRESSOR: usize = 128 << 10;
 
 /// Handle to a channel.
 #[derive(Debug)]
@@ -40,8 +42,10 @@ struct Writer {
     bodies: HashMap<BodyId, Stored>,
     /// Memory of the upload being written.
     held: Option<Held>,
-    /// Memory of finished uploads in the open body.
+    /// Memory of finished uploads in the open body, and its bytes.
     open: Vec<Held>,
+    open_held: u64,
+    size: Size,
     /// What the last answer asked to be sent along with the next append.
     sticky: Option<String>,
     closed: bool,
@@ -76,6 +80,8 @@ impl Channel {
             bodies: HashMap::new(),
             held: None,
             open: Vec::new(),
+            open_held: 0,
+            size: Size::default(),
             sticky: None,
             closed: false,
         };
@@ -139,12 +145,7 @@ impl Channel {
         match writer.end() {
             Ok(Finished { counts, open, sealed, layout }) => {
                 self.store(&mut writer, sealed);
-                let size = writer.assembler.open_bytes() + (128 << 10);
-                if let Some(mut held) = writer.held.take()
-                    && let Some(part) = held.split(size).filter(|_| open)
-                {
-                    writer.open.push(part);
-                }
+                writer.keep_open(open);
                 cell.count(counts);
                 // Bytes of compressed content cannot be told apart: then all of it takes the way of its worst row.
                 let apart = plain && counts.sent > 0;
@@ -197,6 +198,14 @@ impl Channel {
         })
     }
 
+    /// An append was answered after `took`; the channel may take `rate` bytes a second.
+    pub(crate) fn answered(&self, took: Duration, rate: u64) {
+        let mut writer = self.lock();
+        writer.size.answered(took);
+        let limit = writer.size.limit(rate);
+        writer.assembler.limit(limit);
+    }
+
     /// What to send along with the next append.
     pub(crate) fn stick(&self, sticky: Option<String>) {
         self.lock().sticky = sticky;
@@ -223,6 +232,7 @@ impl Channel {
         writer.assembler.discard();
         writer.bodies.clear();
         writer.open.clear();
+        writer.open_held = 0;
         writer.held = None;
         self.room.notify_all();
         writer.assembler.next_body()
@@ -270,9 +280,20 @@ impl Writer {
         Ok(Finished { sealed, ..finished })
     }
 
+    /// The current upload has ended: of its memory stays what its rows take in the open body, if they are there.
+    fn keep_open(&mut self, open: bool) {
+        let Some(mut held) = self.held.take().filter(|_| open) else { return };
+        let size = (self.assembler.open_bytes() + COMPRESSOR) as u64;
+        if let Some(part) = held.split(usize::try_from(size.saturating_sub(self.open_held)).unwrap_or(0)) {
+            self.open_held += part.bytes();
+            self.open.push(part);
+        }
+    }
+
     /// Stores the bytes of a closed body, with the memory they take.
     fn keep(&mut self, sealed: Sealed) -> Body {
         let mut held = std::mem::take(&mut self.open);
+        self.open_held = 0;
         if let Some(current) = &mut self.held {
             held.extend(current.split(sealed.bytes.len()));
         }

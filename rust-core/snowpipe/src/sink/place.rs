@@ -17,8 +17,18 @@ const BYTE_RATE: u64 = 20_000_000;
 /// a service without limits; Snowflake would throttle.
 static UNPACED: LazyLock<bool> =
     LazyLock::new(|| std::env::var("SHARDFLOW_CHANNEL_PACE").is_ok_and(|value| value == "off"));
+/// What a channel without pace is to reach: more than one connection carries, so that measurements show what can be had.
+const UNPACED_RATE: u64 = 200_000_000;
 /// Appends at a time to one elastic channel.
 const LANES: u64 = 4;
+
+/// Uncompressed bytes a second that the bodies of a channel are made for.
+pub(crate) fn rate(elastic: bool) -> u64 {
+    match *UNPACED && !elastic {
+        true => UNPACED_RATE,
+        false => BYTE_RATE,
+    }
+}
 
 /// Where an upload goes.
 #[derive(Clone)]

@@ -1,0 +1,57 @@
+//! How many rows go into a body.
+
+use std::time::Duration;
+
+/// Uncompressed bytes of a body. The first: three of them a second are what a channel may take (20 MB/s), and answers
+/// that come within a third of a second let it. The others are for slower answers, because a channel has one append
+/// under way at a time: two of the second are within the rate, and the last is the largest payload that Snowflake's own
+/// client makes (`max_rowset_payload_size_mb`).
+const STEPS: [u64; 3] = [6 << 20, 9 << 20, 16 << 20];
+
+/// Uncompressed bytes at which a body is closed, learnt from the time that answers to appends take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    took: Option<Duration>,
+}
+
+impl Size {
+    /// An append was answered after this time.
+    pub(crate) fn answered(&mut self, took: Duration) {
+        self.took = Some(self.took.map_or(took, |before| before.mul_f64(0.75) + took.mul_f64(0.25)));
+    }
+
+    /// The smallest size that moves `rate` bytes a second.
+    pub(crate) fn limit(&self, rate: u64) -> u64 {
+        let [least, .., most] = STEPS;
+        let Some(took) = self.took else { return least };
+        let wanted = u128::from(rate) * took.as_millis() / 1000;
+        STEPS.into_iter().find(|step| u128::from(*step) >= wanted).unwrap_or(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_answers_make_larger_bodies() {
+        let rate = 20_000_000;
+        for (milliseconds, mebibytes) in [(1, 6), (100, 6), (300, 6), (400, 9), (600, 16), (5_000, 16)] {
+            let mut size = Size::default();
+            assert_eq!(size.limit(rate), 6 << 20);
+            for _ in 0..30 {
+                size.answered(Duration::from_millis(milliseconds));
+            }
+            assert_eq!(size.limit(rate), mebibytes << 20, "{milliseconds} ms");
+        }
+    }
+
+    #[test]
+    fn one_slow_answer_is_forgotten() {
+        let mut size = Size::default();
+        for milliseconds in [30, 30, 4_000, 30, 30, 30, 30, 30, 30, 30, 30] {
+            size.answered(Duration::from_millis(milliseconds));
+        }
+        assert_eq!(size.limit(20_000_000), 6 << 20);
+    }
+}
