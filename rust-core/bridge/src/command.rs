@@ -18,6 +18,8 @@ const NO_HANDLE: i64 = 0;
 const VERIFY_LIMIT: Duration = Duration::from_secs(60);
 /// Three calls of three seconds.
 const DEREGISTER_LIMIT: Duration = Duration::from_secs(10);
+/// No thread of NiFi waits longer for something to do.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// No one is kept waiting longer, whatever grace was asked for.
 const LONGEST_GRACE: Duration = Duration::from_secs(30);
 
@@ -61,7 +63,18 @@ pub(crate) fn run(registry: &Registry, id: i64, words: Vec<Option<String>>) -> R
             let counters = open.value.sink.counters();
             Ok(flat(counters.into_iter().map(|(name, added)| [name.to_owned(), added.to_string()])))
         }
+        ("ready", Entry::Sink(open)) => {
+            let mut number = || words.next().flatten().and_then(|text| text.parse::<u32>().ok());
+            let (Some(most), Some(millis)) = (number(), number()) else {
+                return Err(Error::Argument("ready needs a count and milliseconds".to_owned()));
+            };
+            Ok(open.ready(most, Duration::from_millis(millis.into()).min(LONGEST_WAIT)))
+        }
         ("pieces", Entry::Sink(open)) => open.pieces(&words.next().flatten().unwrap_or_default()),
+        ("hurry", Entry::Sink(open)) => {
+            open.value.sink.hurry();
+            Ok(Vec::new())
+        }
         ("abandon", Entry::Sink(open)) => {
             let _context = open.runtime.handle().enter();
             open.value.abandon(&words.next().flatten().unwrap_or_default())?;

@@ -66,6 +66,13 @@ impl Open<OpenSink> {
         Ok(self.runtime.handle().block_on(self.value.sink.advance(upload_id(upload)?, wait))?)
     }
 
+    /// Numbers of uploads that want data or have ended, as texts; waits up to `wait` while there is none.
+    pub(crate) fn ready(&self, most: u32, wait: Duration) -> Vec<String> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let ids = self.runtime.handle().block_on(self.value.sink.ready(most, wait));
+        ids.iter().map(ToString::to_string).collect()
+    }
+
     /// Content of an upload, or its end.
     pub(crate) fn write(&self, upload: i64, content: Option<&[u8]>) -> Result<(), Error> {
         let _context = self.runtime.handle().enter();

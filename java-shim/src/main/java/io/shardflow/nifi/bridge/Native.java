@@ -90,8 +90,11 @@ final class Native {
      *   <li>{@code no-credentials}, reason (source): there are no newer ones at the moment; answers nothing
      *   <li>{@code pieces}, upload id (sink): rows that take another way than the rest, seven texts each: FAILED or INVALID,
      *       first byte, bytes, rows, first and last offset token (empty when not known), reason
+     *   <li>{@code ready}, how many at most, milliseconds to wait while there is none (sink): ids of uploads that began to
+     *       want data or ended; each change is told once
      *   <li>{@code counters} (sink): answers name, number, … of what was counted since the last time
      *   <li>{@code abandon}, upload id (sink): answers nothing
+     *   <li>{@code hurry} (sink): ends what waits for nothing but to know more of rejected rows; answers nothing
      *   <li>{@code deregister} (source): removes the fan-out consumer; answers as {@code messages}
      *   <li>with handle 0, {@code verify-source} or {@code verify-sink} followed by pairs of configuration: answers
      *       step, outcome, explanation, … with outcomes SUCCESSFUL, FAILED, SKIPPED; may take many seconds

@@ -8,6 +8,7 @@
  */
 package io.shardflow.nifi.bridge;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,13 @@ final class NativeSink extends NativeHandle implements SnowpipeSink {
     @Override
     public Outcome advance(final long upload, final long waitMillis) {
         return Native.advance(id(), upload, waitMillis);
+    }
+
+    @Override
+    public List<Long> ready(final int most, final long waitMillis) {
+        final String[] command = {"ready", Integer.toString(most), Long.toString(waitMillis)};
+        final String[] ids = Native.control(id(), command);
+        return ids == null ? List.of() : Arrays.stream(ids).map(Long::valueOf).toList();
     }
 
     @Override
@@ -60,5 +68,10 @@ final class NativeSink extends NativeHandle implements SnowpipeSink {
     @Override
     public void abandon(final long upload) {
         Native.control(id(), new String[] {"abandon", Long.toString(upload)});
+    }
+
+    @Override
+    public void hurry() {
+        Native.control(id(), new String[] {"hurry"});
     }
 }

@@ -20,6 +20,12 @@ public interface SnowpipeSink {
     /** Moves an upload on, waiting at most {@code waitMillis} for a change of its state. */
     Outcome advance(long upload, long waitMillis);
 
+    /**
+     * At most {@code most} uploads that began to want data or ended, each change told once and to one thread; waits at
+     * most {@code waitMillis} while there is none.
+     */
+    List<Long> ready(int most, long waitMillis);
+
     /** Hands over content of an upload that wants data. */
     void write(long upload, byte[] buffer, int offset, int length);
 
@@ -37,6 +43,9 @@ public interface SnowpipeSink {
 
     /** The FlowFile goes back to its queue: forget the upload. */
     void abandon(long upload);
+
+    /** A stop is near: ends what waits for nothing but to know more of its rejected rows. */
+    void hurry();
 
     /** What the user should be told; each message is given once. */
     List<Message> messages();

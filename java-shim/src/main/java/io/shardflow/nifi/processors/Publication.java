@@ -38,6 +38,12 @@ final class Publication {
     static final int MOST_TAKEN = 200;
     /** Longest wait of a trigger that found nothing to do. */
     static final long IDLE_WAIT_MILLIS = 50;
+    /** How often it looks for new FlowFiles meanwhile. */
+    static final long LOOK_MILLIS = 8;
+    /** Uploads looked after at once, so that concurrent tasks share what is to be done. */
+    static final int MOST_READY = 2;
+
+    private static final int MOST_ROUNDS = 50;
     /** Longest wait at a stop for what is handed over but not committed; it would otherwise be sent again. */
     static final long STOP_WAIT_MILLIS = 4_000;
 
@@ -60,16 +66,21 @@ final class Publication {
     /** Does what can be done now; waits a moment, at most, when that is nothing. */
     void trigger(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         boolean progress = take(context, sessionFactory);
-        progress |= sweep(context, sessionFactory);
+        progress |= attend(context, sessionFactory, uploads.again());
+        progress |= attendReady(context, sessionFactory);
+        if (!progress && (!uploads.isEmpty() || uploads.isLively())) {
+            progress = await(context, sessionFactory);
+        } else if (!progress) {
+            context.yield();
+        }
         if (progress) {
             uploads.moved();
-        } else if (uploads.isEmpty() || !awaitOldest(context, sessionFactory)) {
-            context.yield();
         }
     }
 
     /** Ends what can be ended within a bounded time and gives the rest back to the queue. */
     void stop() {
+        hurry();
         final long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_WAIT_MILLIS);
         for (final Upload upload : uploads.all()) {
             if (upload.state() == Outcome.State.IN_FLIGHT) {
@@ -133,37 +144,55 @@ final class Publication {
         }
     }
 
-    private boolean sweep(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
+    private boolean attendReady(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         boolean progress = false;
-        for (final Upload upload : uploads.all()) {
+        List<Long> ready = sink.ready(MOST_READY, 0);
+        for (int round = 1; !ready.isEmpty(); round++) {
+            progress |= attend(context, sessionFactory, uploads.of(ready));
+            final boolean more = ready.size() == MOST_READY && round < MOST_ROUNDS;
+            ready = more ? sink.ready(MOST_READY, 0) : List.of();
+        }
+        return progress;
+    }
+
+    private boolean attend(
+            final ProcessContext context, final ProcessSessionFactory sessionFactory, final List<Upload> candidates) {
+        boolean progress = false;
+        for (final Upload upload : candidates) {
             if (upload.claim()) {
-                progress |= advance(context, sessionFactory, upload, 0);
+                progress |= advance(context, sessionFactory, upload);
+            } else if (!upload.hasEnded()) {
+                uploads.later(upload);
             }
         }
         return progress;
     }
 
-    /** Waits on the oldest upload that no other thread is busy with; false when there is none. */
-    private boolean awaitOldest(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
-        for (final Upload upload : uploads.all()) {
-            if (upload.claim()) {
-                if (advance(context, sessionFactory, upload, IDLE_WAIT_MILLIS)) {
-                    uploads.moved();
+    /** Waits until an upload is to be looked after or a FlowFile has come; true when an upload moved. */
+    private boolean await(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
+        final ProcessSession look = sessionFactory.createSession();
+        try {
+            final int before = look.getQueueSize().getObjectCount();
+            for (long waited = 0; waited < IDLE_WAIT_MILLIS; waited += LOOK_MILLIS) {
+                final List<Long> ready = sink.ready(MOST_READY, LOOK_MILLIS);
+                if (!ready.isEmpty()) {
+                    return attend(context, sessionFactory, uploads.of(ready));
                 }
-                return true;
+                if (look.getQueueSize().getObjectCount() > before) {
+                    return false;
+                }
             }
+            return false;
+        } finally {
+            look.rollback();
         }
-        return false;
     }
 
     /** Moves a claimed upload one step on; whatever goes wrong with it must not keep the others from their turn. */
     private boolean advance(
-            final ProcessContext context,
-            final ProcessSessionFactory sessionFactory,
-            final Upload upload,
-            final long waitMillis) {
+            final ProcessContext context, final ProcessSessionFactory sessionFactory, final Upload upload) {
         try {
-            final Outcome outcome = sink.advance(upload.id(), waitMillis);
+            final Outcome outcome = sink.advance(upload.id(), 0);
             if (outcome.stateOf() != Outcome.State.WANT_DATA) {
                 return step(upload, outcome);
             }
@@ -204,7 +233,9 @@ final class Publication {
         try {
             send(upload);
             upload.moveTo(Outcome.State.IN_FLIGHT);
-            takeOutOversized(upload);
+            if (upload.isFirstReading()) {
+                takeOutOversized(upload);
+            }
             upload.renewSession(sessionFactory.createSession());
         } catch (final NativeException e) {
             final Outcome outcome = sink.advance(upload.id(), 0);
@@ -338,6 +369,14 @@ final class Publication {
         } catch (final RuntimeException | IOException e) {
             log.debug("{} goes back to its queue", upload.flowFile(), e);
             giveBack(upload);
+        }
+    }
+
+    private void hurry() {
+        try {
+            sink.hurry();
+        } catch (final NativeException e) {
+            log.debug("The sink had ended", e);
         }
     }
 

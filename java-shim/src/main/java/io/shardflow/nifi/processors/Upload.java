@@ -30,7 +30,8 @@ final class Upload {
     private long inFlightNanos;
     private List<Piece> takenOut = List.of();
     private Outcome.State state = Outcome.State.WAITING;
-    private boolean ended;
+    private boolean read;
+    private volatile boolean ended;
 
     Upload(final long id, final ProcessSession session, final FlowFile flowFile) {
         this.id = id;
@@ -70,6 +71,13 @@ final class Upload {
         return inFlightNanos == 0 ? 0 : (System.nanoTime() - inFlightNanos) / 1_000_000;
     }
 
+    /** Content may be asked for again, to find rows in it. */
+    boolean isFirstReading() {
+        final boolean first = !read;
+        read = true;
+        return first;
+    }
+
     /** Rows that have left for failure. */
     List<Piece> takenOut() {
         return takenOut;
@@ -91,6 +99,11 @@ final class Upload {
         return true;
     }
 
+    /** Only a hint while another thread has claimed it. */
+    boolean hasEnded() {
+        return ended;
+    }
+
     void unclaim() {
         claimed.set(false);
     }
@@ -98,7 +111,7 @@ final class Upload {
     /** Remembers the state and tells whether it is another than before. */
     boolean moveTo(final Outcome.State next) {
         final boolean changed = state != next;
-        if (changed && next == Outcome.State.IN_FLIGHT) {
+        if (changed && next == Outcome.State.IN_FLIGHT && inFlightNanos == 0) {
             inFlightNanos = System.nanoTime();
         }
         state = next;

@@ -8,7 +8,13 @@
  */
 package io.shardflow.nifi.processors;
 
+import java.util.ArrayList;
 import java.util.Collection;
+import java.util.List;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ConcurrentNavigableMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -31,7 +37,13 @@ final class Uploads {
     /** How long nothing must have moved. */
     static final long STALL_NANOS = 1_000_000_000L;
 
+    /** How often all are looked at, whatever is known of them. */
+    static final long ROUND_NANOS = 1_000_000_000L;
+
     private final ConcurrentNavigableMap<Long, Upload> pending = new ConcurrentSkipListMap<>();
+    private final Queue<Upload> again = new ConcurrentLinkedQueue<>();
+    private final Set<Long> early = ConcurrentHashMap.newKeySet();
+    private final AtomicLong roundNanos;
     private final AtomicInteger count = new AtomicInteger();
     private final LongSupplier nanos;
     private final AtomicLong movedNanos;
@@ -43,12 +55,60 @@ final class Uploads {
     Uploads(final LongSupplier nanos) {
         this.nanos = nanos;
         this.movedNanos = new AtomicLong(nanos.getAsLong());
+        this.roundNanos = new AtomicLong(nanos.getAsLong());
     }
 
     /** Counts itself: a skip list does not know its size. */
     void add(final Upload upload) {
         pending.put(upload.id(), upload);
         count.incrementAndGet();
+        if (early.remove(upload.id())) {
+            again.add(upload);
+        }
+    }
+
+    /** Those of the ids that are under way here; one that comes so soon that it is not, yet, is remembered. */
+    List<Upload> of(final List<Long> ids) {
+        final List<Upload> found = new ArrayList<>(ids.size());
+        for (final Long id : ids) {
+            Upload upload = pending.get(id);
+            if (upload == null) {
+                early.add(id);
+                // Between the look and the note.
+                upload = pending.get(id);
+            }
+            if (upload != null) {
+                early.remove(id);
+                found.add(upload);
+            }
+        }
+        return found;
+    }
+
+    /** Another thread is busy with it: it is to be looked at once more. */
+    void later(final Upload upload) {
+        again.add(upload);
+    }
+
+    /** What is to be looked at once more; now and then that is everything, so that nothing can be forgotten. */
+    List<Upload> again() {
+        final long round = roundNanos.get();
+        final long now = nanos.getAsLong();
+        if (now - round > ROUND_NANOS && roundNanos.compareAndSet(round, now)) {
+            again.clear();
+            early.clear();
+            return List.copyOf(pending.values());
+        }
+        final List<Upload> taken = new ArrayList<>();
+        for (Upload upload = again.poll(); upload != null; upload = again.poll()) {
+            taken.add(upload);
+        }
+        return taken;
+    }
+
+    /** Whether something moved lately, so that more is to be expected soon. */
+    boolean isLively() {
+        return nanos.getAsLong() - movedNanos.get() < STALL_NANOS;
     }
 
     void remove(final Upload upload) {

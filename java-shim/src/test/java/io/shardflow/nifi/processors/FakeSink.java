@@ -34,7 +34,7 @@ final class FakeSink implements SnowpipeSink {
     final List<Map<String, String>> begun = Collections.synchronizedList(new ArrayList<>());
     final List<Long> abandoned = Collections.synchronizedList(new ArrayList<>());
     final Map<Long, ByteArrayOutputStream> written = new ConcurrentHashMap<>();
-    final Map<Long, Boolean> finished = new ConcurrentHashMap<>();
+    final Map<Long, Integer> finished = new ConcurrentHashMap<>();
     final List<String> calls = Collections.synchronizedList(new ArrayList<>());
     final List<Piece> pieces = new ArrayList<>();
     final Map<String, Long> counters = new ConcurrentHashMap<>();
@@ -81,6 +81,13 @@ final class FakeSink implements SnowpipeSink {
         }
     }
 
+    /** Every upload that has not ended has moved. */
+    @Override
+    public List<Long> ready(final int most, final long waitMillis) {
+        longestWait.accumulateAndGet(waitMillis, Math::max);
+        return scripts.keySet().stream().sorted().toList();
+    }
+
     @Override
     public void write(final long upload, final byte[] buffer, final int offset, final int length) {
         if (writeFailure != null) {
@@ -91,9 +98,7 @@ final class FakeSink implements SnowpipeSink {
 
     @Override
     public void finishData(final long upload) {
-        finished.merge(upload, true, (before, now) -> {
-            throw new IllegalStateException("data of upload " + upload + " ended twice");
-        });
+        finished.merge(upload, 1, Integer::sum);
     }
 
     @Override
@@ -112,6 +117,11 @@ final class FakeSink implements SnowpipeSink {
     public void abandon(final long upload) {
         abandoned.add(upload);
         scripts.remove(upload);
+    }
+
+    @Override
+    public void hurry() {
+        calls.add("hurry");
     }
 
     @Override

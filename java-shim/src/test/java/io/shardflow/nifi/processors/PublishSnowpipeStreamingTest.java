@@ -101,7 +101,7 @@ class PublishSnowpipeStreamingTest {
         assertEquals(3, runner.getQueueSize().getObjectCount());
         runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
         assertEquals(Set.of(1L, 2L, 3L), new HashSet<>(sink.abandoned));
-        assertEquals(List.of("close 4000"), sink.calls);
+        assertEquals(List.of("hurry", "close 4000"), sink.calls);
     }
 
     @Test
@@ -303,6 +303,18 @@ class PublishSnowpipeStreamingTest {
         row.assertAttributeEquals(Attributes.MESSAGE, "too large");
         row.assertAttributeEquals("shard", "s");
         row.assertAttributeEquals("record.count", "1");
+        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
+    }
+
+    @Test
+    void contentThatIsAskedForOnceMoreIsReadAgainAndNothingIsTakenOutTwice() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.WANT_DATA, State.COMMITTED);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        runner.run(5);
+
+        assertEquals(2, sink.finished.get(1L));
+        only("failure").assertContentEquals("{\"a\":2}\n");
         only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
     }
 

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
@@ -48,5 +49,30 @@ class UploadsTest {
         upload.unclaim();
         assertFalse(upload.claim());
         assertTrue(uploads.isEmpty());
+    }
+
+    @Test
+    void whatMovesBeforeItIsAddedIsNotForgotten() {
+        assertEquals(List.of(), uploads.of(List.of(7L)));
+        final Upload upload = new Upload(7, null, null);
+        uploads.add(upload);
+        assertEquals(List.of(upload), uploads.again());
+        assertEquals(List.of(), uploads.again());
+        assertEquals(List.of(upload), uploads.of(List.of(7L, 8L)));
+    }
+
+    @Test
+    void whatWasMissedIsLookedAtOnceMoreAndAllAtTimes() {
+        final Upload busy = new Upload(1, null, null);
+        final Upload other = new Upload(2, null, null);
+        uploads.add(busy);
+        uploads.add(other);
+        uploads.later(busy);
+        assertEquals(List.of(busy), uploads.again());
+        assertEquals(List.of(), uploads.again());
+
+        clock.addAndGet(Uploads.ROUND_NANOS + 1);
+        assertEquals(List.of(busy, other), uploads.again());
+        assertEquals(List.of(), uploads.again());
     }
 }
