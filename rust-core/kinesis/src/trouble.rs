@@ -185,7 +185,9 @@ where
     R: std::fmt::Debug,
 {
     let mut trouble = translate(Service::Kinesis, operation, error, None);
-    if matches!(trouble.kind, Kind::Other) && trouble.code.starts_with("Internal") {
+    let internal = matches!(trouble.kind, Kind::Other) && trouble.code.starts_with("Internal");
+    // The service was reached, for it accepted the subscription. Should it be out of reach now, the next call tells.
+    if internal || matches!(trouble.kind, Kind::Unreachable) {
         trouble.kind = Kind::Unavailable;
     }
     trouble

@@ -280,3 +280,52 @@ async fn a_node_without_its_table_gives_way_to_the_other() {
     two.stop().await;
     rig.cloud.stop().await;
 }
+
+/// Closed without a word: the next request on such a connection finds it dead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_the_server_closes_when_idle_are_no_trouble() {
+    for transport in [Transport::Tls, Transport::TlsHttp1] {
+        let rig = started(transport, 2).await;
+        let reader = Reader::start(source(&rig, &[]));
+        let mut wanted = rig.put(10);
+        reader.until(&wanted, SOON).await;
+        let network = rig.cloud.aws_network();
+        // Quiet shards are asked about once a second, so that calls meet a connection that is just being closed.
+        network.close_idle(Some(Duration::from_millis(450)));
+        let before = network.accepted();
+        for round in 0..6 {
+            tokio::time::sleep(Duration::from_millis(1_500 + 100 * round)).await;
+            wanted.extend(rig.put(10));
+        }
+        reader.until(&wanted, SOON).await;
+        once_each(&reader, &wanted, &format!("{transport:?}"));
+        let closed = network.accepted() - before;
+        assert!(closed >= 5, "{closed} connections were closed");
+        assert_eq!(reader.troubles(), Vec::<String>::new(), "nobody hears of it");
+        assert_eq!(reader.source.status()["leasesLost"], 0);
+        reader.stop().await;
+        rig.cloud.stop().await;
+    }
+}
+
+/// The service sends an event every five seconds; here four of them are missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_is_quiet_for_long_is_kept() {
+    let rig = started(Transport::Tls, 2).await;
+    rig.cloud.aws_network().close_idle(Some(Duration::from_secs(2)));
+    let pause = EventTrouble::Pause(Duration::from_secs(22));
+    let rule = Rule::on("SubscribeToShard", When::Always, Action::Events { after: 1, trouble: pause });
+    let rule = rig.cloud.faults().add(rule);
+    let mut wanted = rig.put(20);
+    let reader = Reader::start(source(&rig, &[FAN_OUT]));
+    reader.until(&wanted, SOON).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    wanted.extend(rig.put(20));
+    reader.until(&wanted, Duration::from_secs(10)).await;
+    once_each(&reader, &wanted, "a quiet subscription");
+    let subscriptions = rig.cloud.journal().count("SubscribeToShard");
+    assert_eq!((subscriptions, rig.cloud.faults().hits(rule)), (2, 2), "one for each shard");
+    assert_eq!(reader.troubles(), Vec::<String>::new());
+    reader.stop().await;
+    rig.cloud.stop().await;
+}

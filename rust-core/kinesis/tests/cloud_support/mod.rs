@@ -38,15 +38,16 @@ impl Rig {
 
     /// As [`Rig::put`], with this many bytes of padding.
     pub fn put_sized(&self, count: u64, padding: usize) -> Vec<u64> {
-        let put = |_| {
-            let n = self.next.fetch_add(1, Ordering::Relaxed);
-            let payload = format!("{{\"n\":{n},\"x\":\"{}\"}}", "y".repeat(padding));
-            let receipt =
-                self.cloud.kinesis().put(STREAM, &format!("key-{n}"), payload.into_bytes()).unwrap();
-            self.homes.lock().unwrap().insert(n, receipt.shard_id);
-            n
-        };
-        (0..count).map(put).collect()
+        (0..count).map(|_| self.put_one(padding)).collect()
+    }
+
+    /// Writes one record with this many bytes of padding; gives its number.
+    pub fn put_one(&self, padding: usize) -> u64 {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let payload = format!("{{\"n\":{n},\"x\":\"{}\"}}", "y".repeat(padding));
+        let receipt = self.cloud.kinesis().put(STREAM, &format!("key-{n}"), payload.into_bytes()).unwrap();
+        self.homes.lock().unwrap().insert(n, receipt.shard_id);
+        n
     }
 
     /// The shard that took a record.
