@@ -345,6 +345,27 @@ mod tests {
     }
 
     #[test]
+    fn reports_lie_next_to_each_other_and_hold_what_was_counted() {
+        let mut errors = RowErrors::default();
+        errors.charge(&status(7, None), &Candidates::default(), Some(&t(10)));
+        let mut report = |count, window: &[(Id, Range)], committed| {
+            let charges = errors.charge(&status(count, None), &done(window, &[]), Some(&t(committed)));
+            charges.uploads.first().map(|(_, rejected)| rejected.reports.clone())
+        };
+        let told = |count, after, upto, charged| {
+            Some(vec![(Report { count, after: Some(t(after)), upto: Some(t(upto)) }, charged)])
+        };
+        assert_eq!(report(9, &[(1, range(11, 20)), (2, range(21, 30))], 30), told(2, 10, 30, 2));
+        assert_eq!(report(9, &[(3, range(31, 40))], 40), None);
+        assert_eq!(report(10, &[(4, range(41, 50))], 50), told(1, 40, 50, 1));
+        assert_eq!(
+            report(10, &[(2, range(21, 30))], 50),
+            told(2, 10, 30, 0),
+            "come again, charged to another"
+        );
+    }
+
+    #[test]
     fn a_new_channel_counts_from_its_own_beginning() {
         let mut errors = RowErrors::default();
         errors.baseline(&status(9, None));
