@@ -121,6 +121,8 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
         // The local cloud has no quotas here, and the processor must not keep to them.
         let env = vec![("SHARDFLOW_READ_PACE".to_owned(), "off".to_owned())];
         let mut rig = Rig::start(place, &folder.join("backlog"), env, only_consumer, &progress).await?;
+        progress.say("touching the memory that nobody uses");
+        peer::touch_memory(place).await?;
         warm(&mut rig, &mut cloud, &progress).await?;
         for repetition in 1..=options.repetitions {
             for &shards in &options.shards {
@@ -149,15 +151,11 @@ async fn as_delivered(
     results: &mut Results,
     progress: &Progress,
 ) -> Result<()> {
-    if options.limits_seconds > 0.0 {
-        let folder = place.runs().join("bench-consume/limited");
-        let mut cloud = Cloud::start(place, &folder, &["--limits"]).await?;
-        cloud.tell(&generate("limited", pacing::SHARDS)).await?;
-        let limited = pacing::measure(rig, &mut cloud, "limited", options.limits_seconds).await?;
-        progress.say(&limited.shown());
-        results.pacing = Some(limited);
-    }
     if options.trickle_seconds > 0.0 {
+        progress.say("a first trickle that is not counted");
+        for &consumer_type in &options.consumer_type {
+            trickle::warm(rig, cloud, consumer_type).await?;
+        }
         for &consumer_type in &options.consumer_type {
             // What was measured before is worth keeping.
             let latency = match trickle::measure(rig, cloud, consumer_type, options.trickle_seconds).await {
@@ -170,6 +168,14 @@ async fn as_delivered(
             progress.say(&latency.shown());
             results.trickles.push(latency);
         }
+    }
+    if options.limits_seconds > 0.0 {
+        let folder = place.runs().join("bench-consume/limited");
+        let mut cloud = Cloud::start(place, &folder, &["--limits"]).await?;
+        cloud.tell(&generate("limited", pacing::SHARDS)).await?;
+        let limited = pacing::measure(rig, &mut cloud, "limited", options.limits_seconds).await?;
+        progress.say(&limited.shown());
+        results.pacing = Some(limited);
     }
     Ok(())
 }

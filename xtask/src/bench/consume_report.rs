@@ -35,7 +35,9 @@ pub fn document(results: &Results, seconds: f64) -> String {
              system. The loops run right before NiFi in each repetition: *AWS SDK* reads with the AWS SDK for \
              Rust as it comes (JSON) and drops the payloads, *bare* does signed HTTP requests and walks over the CBOR \
              answer (always by polling). Ratios are taken within a repetition. All processes share the cores, so \
-             compare ratios, not MB/s of different machines."
+             compare ratios, not MB/s of different machines. Before the first run the memory that nobody uses is touched \
+             once and given back: a virtual machine gets memory from its host at first touch, and that would be most of \
+             what storing a FlowFile costs on a machine that was just started."
         ),
         throughput(results),
     ];
@@ -44,7 +46,8 @@ pub fn document(results: &Results, seconds: f64) -> String {
         parts.push(format!(
             "{} records a second at random times on {} shards. From the moment a record could be read to the moment \
              NiFi's session with its FlowFile was committed (the time of the provenance event made there), for each \
-             record. Cores are those of NiFi in excess of the same NiFi without the processor.",
+             record. Cores are those of NiFi in excess of the same NiFi without the processor. A first trickle, in which the JVM \
+             compiles, is not counted.",
             trickle::PER_SECOND,
             trickle::SHARDS
         ));

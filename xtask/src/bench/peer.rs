@@ -36,6 +36,9 @@ impl Measured {
     }
 }
 
+/// Longest time until the host has provided memory.
+const TOUCHED: Duration = Duration::from_secs(180);
+
 /// What a reading peer reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading<'a> {
@@ -67,6 +70,13 @@ pub async fn read(place: &Place, endpoints: &Endpoints, reading: Reading<'_>) ->
         command.arg("--fan-out");
     }
     run(command, Duration::from_secs_f64(reading.seconds + 30.0)).await
+}
+
+/// Lets the host of a virtual machine provide the memory that nobody uses, as on a machine that has been in use.
+pub async fn touch_memory(place: &Place) -> Result<()> {
+    let mut command = Command::new(place.program("bench-peer")?);
+    command.arg("touch");
+    run::<serde_json::Value>(command, TOUCHED).await.map(drop)
 }
 
 /// Runs a program and reads the last line it prints.

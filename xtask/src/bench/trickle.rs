@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nifi_harness::rest::TimedEvent;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cloud::Cloud;
 use super::consume::{ConsumerType, PAYLOAD};
@@ -20,6 +20,9 @@ pub const PER_SECOND: f64 = 15.0;
 const IDLE: Duration = Duration::from_secs(6);
 /// NiFi shows events once they are indexed; on a busy machine that takes a while.
 const INDEXED: Duration = Duration::from_secs(30);
+/// Length and rate of the run that is not counted: as many records as some minutes of the trickle have.
+const WARM_UP_SECONDS: f64 = 15.0;
+const WARM_UP_PER_SECOND: f64 = 100.0;
 const LOOK_EVERY: Duration = Duration::from_millis(1_500);
 
 /// What was measured with one consumer type.
@@ -63,6 +66,22 @@ struct Put {
     arrival_ms: i64,
 }
 
+/// A first run, in which the JVM compiles what handles a trickle. It is not counted.
+pub async fn warm(rig: &mut Rig, cloud: &mut Cloud, consumer_type: ConsumerType) -> Result<()> {
+    let stream = format!("first-trickle-{}", consumer_type.shown());
+    cloud.tell(&json!({ "do": "stream", "stream": stream, "shards": SHARDS })).await?;
+    let source = Source { stream: &stream, consumer_type: consumer_type.value(), position: "TRIM_HORIZON" };
+    rig.consume(&cloud.endpoints, source).await?;
+    cloud.tell(&trickle(&stream, WARM_UP_PER_SECOND, WARM_UP_SECONDS)).await?;
+    rig.stop_processor(&rig.consumer).await
+}
+
+fn trickle(stream: &str, per_second: f64, seconds: f64) -> Value {
+    json!({
+        "do": "trickle", "stream": stream, "per_second": per_second, "seconds": seconds, "payload_bytes": PAYLOAD,
+    })
+}
+
 /// Measures one consumer type.
 pub async fn measure(
     rig: &mut Rig,
@@ -79,11 +98,7 @@ pub async fn measure(
     rig.consume(&cloud.endpoints, source).await?;
     tokio::time::sleep(IDLE).await;
     let start = rig.reading().await?;
-    let put = cloud
-        .tell(&json!({
-            "do": "trickle", "stream": stream, "per_second": PER_SECOND, "seconds": seconds, "payload_bytes": PAYLOAD,
-        }))
-        .await?;
+    let put = cloud.tell(&trickle(&stream, PER_SECOND, seconds)).await?;
     let used = rig.used(&start).await?;
     let put: Vec<Put> = serde_json::from_value(put)
         .map_err(|error| Error::Other(format!("the trickle's records: {error}")))?;

@@ -6,8 +6,10 @@ mod compress;
 mod fan_out;
 mod post;
 mod read_bare;
+mod read_core;
 mod read_sdk;
 mod rows;
+mod touch;
 mod trickle;
 mod usage;
 
@@ -29,10 +31,14 @@ enum Role {
     ReadSdk(read_sdk::Options),
     /// Reads a stream with an HTTP client and a decoder that borrows.
     ReadBare(read_sdk::Options),
+    /// Reads a stream with the connector's core, without NiFi.
+    ReadCore(read_sdk::Options),
     /// Compresses ready rows and posts them.
     Post(post::Options),
     /// Writes rows to a file.
     Rows(rows::Options),
+    /// Touches memory that nobody uses and gives it back.
+    Touch(touch::Options),
     /// Compresses three kinds of rows at several levels.
     Compress,
 }
@@ -45,10 +51,12 @@ fn main() -> Outcome<()> {
         // One thread, as one task of NiFi's is one.
         Role::ReadSdk(options) => single(read_sdk::run(options)),
         Role::ReadBare(options) => single(read_bare::run(options)),
+        Role::ReadCore(options) => read_core::run(&options),
         Role::Post(options) => {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(post::run(options))
         }
         Role::Rows(options) => rows::run(&options),
+        Role::Touch(options) => touch::run(&options),
         Role::Compress => compress::run(),
     }
 }
