@@ -62,6 +62,7 @@ async fn two_hundred_subscriptions_with_large_events_and_resets_all_make_progres
     let said = child.await.unwrap();
     println!("{hits} resets, {open} of {} connections open\n{said}", rig.cloud.aws_network().accepted());
     let subscriptions = rig.cloud.journal().count("SubscribeToShard");
+    assert!(open <= 20, "{open} connections: subscriptions share them");
     assert!(hits > 50, "seed {seed}: {hits} resets of {subscriptions} subscriptions");
     let calls = rig.cloud.journal().calls();
     assert!(calls.iter().filter(|call| call.operation == "SubscribeToShard").all(|call| call.http2));
