@@ -80,7 +80,8 @@ impl Identity {
                 let role = subject.role.as_deref().map_or(String::new(), |role| format!(", role {role}"));
                 format!(
                     "Snowflake refused the login of user {user}{role} on account {account} at {host} ({answer}). Check \
-                     account, user and role, and that RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} is {}.",
+                     account, user and role, and that RSA_PUBLIC_KEY_FP or RSA_PUBLIC_KEY_2_FP in DESCRIBE \
+                     USER {user} is {}.",
                     key.fingerprint
                 )
             }

@@ -295,7 +295,9 @@ fn bootstrap(catalog: &mut Catalog, options: &Options, keys: Vec<PublicKey>) {
     if !catalog.roles.contains(&options.role) {
         catalog.roles.push(options.role.clone());
     }
+    let second_key = catalog.users.get(&options.user).and_then(|user| user.second_key.clone());
     let user = User {
+        second_key,
         keys,
         default_role: options.role.clone(),
         user_type: "SERVICE".into(),

@@ -192,7 +192,7 @@ impl Snowflake {
     /// Checks a key-pair JWT.
     pub(crate) fn login(&self, jwt: &str) -> Result<Session, Refused> {
         let catalog = self.account.catalog();
-        let keys_of = |user: &str| catalog.users.get(user).map(|user| user.keys.clone());
+        let keys_of = |user: &str| catalog.users.get(user).map(crate::catalog::User::all_keys);
         let login = verify_key_pair(jwt, &self.options().account, keys_of, Utc::now().timestamp())?;
         let default_role = catalog.users.get(&login.user).map(|user| user.default_role.clone());
         let role = login.role.or(default_role).unwrap_or_else(|| "PUBLIC".into());

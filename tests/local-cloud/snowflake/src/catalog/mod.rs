@@ -49,12 +49,23 @@ pub(crate) struct Schema {
 /// A user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
+    /// `RSA_PUBLIC_KEY`; the user of the options may have several.
     pub(crate) keys: Vec<PublicKey>,
+    /// `RSA_PUBLIC_KEY_2`, which is there to replace the other one without a pause.
+    #[serde(default)]
+    pub(crate) second_key: Option<PublicKey>,
     pub(crate) default_role: String,
     pub(crate) user_type: String,
     /// Warehouse of a session that names none.
     #[serde(default)]
     pub(crate) default_warehouse: Option<String>,
+}
+
+impl User {
+    /// The keys that may have signed a login.
+    pub(crate) fn all_keys(&self) -> Vec<PublicKey> {
+        self.keys.iter().chain(&self.second_key).cloned().collect()
+    }
 }
 
 /// Everything there is, as one value: readers keep a version while a statement makes the next.

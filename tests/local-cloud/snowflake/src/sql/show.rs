@@ -351,13 +351,12 @@ pub(super) fn describe(
 
 fn describe_user(catalog: &Catalog, name: &str) -> Result<Answer, SqlError> {
     let user = catalog.users.get(name).ok_or_else(|| SqlError::missing("User", name))?;
-    let fingerprint = |at: usize| user.keys.get(at).map(|key| key.fingerprint());
     let rows = vec![
         vec![Some("NAME".to_owned()), Some(name.to_owned())],
         vec![Some("TYPE".to_owned()), Some(user.user_type.clone())],
         vec![Some("DEFAULT_ROLE".to_owned()), Some(user.default_role.clone())],
-        vec![Some("RSA_PUBLIC_KEY_FP".to_owned()), fingerprint(0)],
-        vec![Some("RSA_PUBLIC_KEY_2_FP".to_owned()), fingerprint(1)],
+        vec![Some("RSA_PUBLIC_KEY_FP".to_owned()), user.keys.first().map(|key| key.fingerprint())],
+        vec![Some("RSA_PUBLIC_KEY_2_FP".to_owned()), user.second_key.as_ref().map(|key| key.fingerprint())],
     ];
     Ok(Answer::texts(&["property", "value"], rows))
 }

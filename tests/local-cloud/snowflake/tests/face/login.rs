@@ -115,3 +115,30 @@ async fn ingest_calls_need_a_scoped_token_and_accept() {
     world.snowflake.expire_tokens();
     assert_eq!(world.open("T-STREAMING", "c").await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_replaced_without_a_pause_by_the_second_one() {
+    let world = World::new().await;
+    let (old, new) = (Key::generate(), Key::generate());
+    let logs_in = async |key: &Key| {
+        let bearer = format!("Bearer {}", key.sign(&key.claims("LOCAL-ACCOUNT", "BOT")));
+        let reply = world.send(Method::POST, "/oauth/token", &[("authorization", &bearer)], FORM).await;
+        reply.status == StatusCode::OK
+    };
+    let bare = |key: &Key| key.public_pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    let shown = |name: &str| {
+        let rows = world.sql("DESCRIBE USER bot");
+        rows.into_iter().find(|row| row[0].as_deref() == Some(name)).and_then(|row| row[1].clone())
+    };
+    world.sql(&format!("CREATE USER bot TYPE = SERVICE RSA_PUBLIC_KEY = '{}'", bare(&old)));
+    assert_eq!((logs_in(&old).await, logs_in(&new).await), (true, false));
+    world.sql(&format!("ALTER USER bot SET RSA_PUBLIC_KEY_2 = '{}'", bare(&new)));
+    assert_eq!((logs_in(&old).await, logs_in(&new).await), (true, true));
+    assert_eq!(shown("RSA_PUBLIC_KEY_2_FP"), Some(new.fingerprint.clone()));
+    world.sql("ALTER USER bot UNSET RSA_PUBLIC_KEY");
+    assert_eq!((logs_in(&old).await, logs_in(&new).await), (false, true));
+    assert_eq!(shown("RSA_PUBLIC_KEY_FP"), None);
+    world.sql(&format!("ALTER USER bot SET RSA_PUBLIC_KEY = '{}'", bare(&new)));
+    world.sql("ALTER USER bot UNSET RSA_PUBLIC_KEY_2");
+    assert_eq!((logs_in(&old).await, logs_in(&new).await), (false, true));
+}

@@ -49,6 +49,7 @@ pub(super) fn create_user(
     let keep = if_not_exists(parser);
     let name = identifier(parser)?;
     let mut user = User {
+        second_key: None,
         keys: Vec::new(),
         default_role: "PUBLIC".into(),
         user_type: "PERSON".into(),
@@ -87,21 +88,27 @@ pub(super) fn alter_user(
                 user.keys.clear();
                 Ok(())
             }
+            Some("RSA_PUBLIC_KEY_2") => {
+                user.second_key = None;
+                Ok(())
+            }
             Some(other) => Err(SqlError::unsupported(format!("UNSET {other}"))),
         }
     })?;
     Ok(Answer::message("Statement executed successfully."))
 }
 
+fn public_key(parser: &mut Parser<'_>) -> Result<PublicKey, SqlError> {
+    let text = parse::property(parser)?;
+    PublicKey::parse(&text)
+        .ok_or_else(|| SqlError::compilation("390191", "New public key rejected by current policy."))
+}
+
 fn properties(parser: &mut Parser<'_>, user: &mut User) -> Result<(), SqlError> {
     while !parse::at_end(parser) {
         match parse::next_word(parser)?.as_str() {
-            "RSA_PUBLIC_KEY" | "RSA_PUBLIC_KEY_2" => {
-                let text = parse::property(parser)?;
-                let invalid =
-                    || SqlError::compilation("390191", "New public key rejected by current policy.");
-                user.keys.push(PublicKey::parse(&text).ok_or_else(invalid)?);
-            }
+            "RSA_PUBLIC_KEY" => user.keys = vec![public_key(parser)?],
+            "RSA_PUBLIC_KEY_2" => user.second_key = Some(public_key(parser)?),
             "DEFAULT_ROLE" => user.default_role = names::resolve(&parse::property(parser)?),
             "DEFAULT_WAREHOUSE" => {
                 user.default_warehouse = Some(names::resolve(&parse::property(parser)?));
