@@ -44,6 +44,9 @@ pub struct Options {
     /// Split and merge shards while records flow.
     #[arg(long)]
     reshard: bool,
+    /// Load this NAR, one of `./dev nar --release` say, rather than the one built here.
+    #[arg(long, value_name = "FILE")]
+    nar: Option<PathBuf>,
     /// Leave the system running.
     #[arg(long)]
     keep: bool,
@@ -66,6 +69,7 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
         lifetime,
         consumer_type: options.consumer_type.to_string(),
         shape: options.destination.into(),
+        nar: options.nar.as_deref().map(|file| place.of_caller(file)),
     };
     let started = System::start(place, &system_options, &progress).await;
     let shown = match started {

@@ -32,6 +32,8 @@ pub struct SystemOptions {
     pub consumer_type: String,
     /// What the rows go to.
     pub shape: Shape,
+    /// NAR to load; the one that is built here when absent.
+    pub nar: Option<PathBuf>,
 }
 
 /// A running system. Dropping it ends its processes, unless they are detached.
@@ -58,8 +60,7 @@ pub struct System {
 impl System {
     /// Builds what is needed, starts everything, and returns when the flow runs on an empty stream and table.
     pub async fn start(place: &Place, options: &SystemOptions, progress: &Progress) -> Result<Self> {
-        progress.say("building the native library and the NAR");
-        let nar = nar::build(place)?;
+        let nar = the_nar(place, options, progress)?;
         let home = place.nifi_home(progress)?;
         let folder = &options.folder;
         let lock = empty(folder)?;
@@ -138,6 +139,19 @@ impl std::fmt::Debug for System {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("System").field("folder", &self.folder).field("cloud", &self.cloud_marker).finish()
     }
+}
+
+/// The NAR that NiFi is to load.
+fn the_nar(place: &Place, options: &SystemOptions, progress: &Progress) -> Result<PathBuf> {
+    let Some(nar) = &options.nar else {
+        progress.say("building the native library and the NAR");
+        return nar::build(place);
+    };
+    if !nar.is_file() {
+        return Err(Error::Other(format!("{} is not a file; ./dev nar --release builds one", nar.display())));
+    }
+    progress.say(&format!("with {}", nar.display()));
+    Ok(nar.clone())
 }
 
 /// What the connector's user has before it: a stream, and an empty table with its pipe.

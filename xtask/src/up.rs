@@ -23,6 +23,9 @@ pub struct Options {
     /// How the stream is read.
     #[arg(long, default_value_t, value_enum, ignore_case = true)]
     consumer_type: ConsumerType,
+    /// Load this NAR, one of `./dev nar --release` say, rather than the one built here.
+    #[arg(long, value_name = "FILE")]
+    nar: Option<PathBuf>,
     /// Write endpoints, keys and names to this file as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -43,6 +46,7 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
         lifetime: Lifetime::Detached,
         consumer_type: options.consumer_type.to_string(),
         shape: Shape::default(),
+        nar: options.nar.as_deref().map(|file| place.of_caller(file)),
     };
     let system = match System::start(place, &system_options, &progress).await {
         Ok(system) => system,
