@@ -340,7 +340,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
                         KinesisProperties.SHARD_ORDER,
                         KinesisProperties.WIRE_FORMAT,
                         KinesisProperties.ENDPOINT,
-                        KinesisProperties.CA_FILE)
+                        Certificates.FILE)
                 .duration(KinesisProperties.MAX_BATCH_DURATION)
                 .size(KinesisProperties.MAX_BATCH_SIZE, KinesisProperties.MEMORY_BUDGET);
     }

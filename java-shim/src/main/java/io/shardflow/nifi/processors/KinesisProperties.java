@@ -284,14 +284,6 @@ final class KinesisProperties {
             .addValidator(Validators.OPTIONAL_URL)
             .build();
 
-    static final PropertyDescriptor CA_FILE = new PropertyDescriptor.Builder()
-            .name("CA Certificates File")
-            .description(
-                    "PEM file with certificates of further authorities to trust, for networks that inspect TLS and tests.")
-            .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
-            .addValidator(Validators.OPTIONAL_FILE)
-            .build();
-
     static final List<PropertyDescriptor> ALL = withCredentialsService(
             STREAM_NAME,
             APPLICATION_NAME,
@@ -318,7 +310,7 @@ final class KinesisProperties {
             WIRE_FORMAT,
             ENDPOINT,
             Proxies.SERVICE,
-            CA_FILE);
+            Certificates.FILE);
 
     private KinesisProperties() {}
 

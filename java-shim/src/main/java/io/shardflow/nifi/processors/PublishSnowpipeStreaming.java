@@ -247,7 +247,7 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                         SnowpipeProperties.GAP_STRATEGY,
                         SnowpipeProperties.COMPRESSION_LEVEL,
                         SnowpipeProperties.ENDPOINT,
-                        SnowpipeProperties.CA_FILE)
+                        Certificates.FILE)
                 .duration(
                         SnowpipeProperties.TRACKING_TIMEOUT,
                         SnowpipeProperties.INSERT_TIMEOUT,

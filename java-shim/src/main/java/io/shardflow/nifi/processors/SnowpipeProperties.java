@@ -331,14 +331,6 @@ final class SnowpipeProperties {
             .addValidator(Validators.OPTIONAL_HTTPS_URL)
             .build();
 
-    static final PropertyDescriptor CA_FILE = new PropertyDescriptor.Builder()
-            .name("CA Certificates File")
-            .description(
-                    "PEM file with certificates of further authorities to trust, for networks that inspect TLS and tests.")
-            .expressionLanguageSupported(ExpressionLanguageScope.ENVIRONMENT)
-            .addValidator(Validators.OPTIONAL_FILE)
-            .build();
-
     static final List<PropertyDescriptor> ALL = List.of(
             AUTHENTICATION,
             CONNECTION,
@@ -370,7 +362,7 @@ final class SnowpipeProperties {
             MEMORY_BUDGET,
             ENDPOINT,
             Proxies.SERVICE,
-            CA_FILE);
+            Certificates.FILE);
 
     private SnowpipeProperties() {}
 
