@@ -11,6 +11,8 @@ mod nodes;
 mod platforms;
 mod providers;
 mod records;
+mod rejected;
+mod rotation;
 mod runner;
 mod services;
 mod strategies;
@@ -29,6 +31,7 @@ async fn main() -> ExitCode {
         scenario!(flow::both_processors_are_documented),
         scenario!(records::every_record_arrives_once_and_verify_agrees),
         scenario!(records::stop_and_start_lose_and_repeat_nothing),
+        scenario!(rejected::only_the_rejected_rows_are_invalid),
         scenario!(strategies::every_strategy_gives_upstream_s_content_and_attributes),
     ]);
     runner.add_concurrent(vec![
@@ -42,6 +45,7 @@ async fn main() -> ExitCode {
     runner.add(vec![
         scenario!(identity::short_tokens_of_a_service_and_a_proxy_with_a_login),
         scenario!(providers::parameters_of_a_provider_and_a_rotation),
+        scenario!(rotation::a_key_is_replaced_while_records_flow),
         scenario!(faults::connections_cut_at_random_for_half_a_minute),
         scenario!(faults::killed_three_times_in_mid_flow),
         scenario!(faults::killed_anywhere_between_ambiguous_answers),
