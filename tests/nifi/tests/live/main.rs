@@ -12,6 +12,7 @@ mod platforms;
 mod providers;
 mod records;
 mod rejected;
+mod rotation;
 mod runner;
 mod services;
 mod strategies;
@@ -44,6 +45,7 @@ async fn main() -> ExitCode {
     runner.add(vec![
         scenario!(identity::short_tokens_of_a_service_and_a_proxy_with_a_login),
         scenario!(providers::parameters_of_a_provider_and_a_rotation),
+        scenario!(rotation::a_key_is_replaced_while_records_flow),
         scenario!(faults::connections_cut_at_random_for_half_a_minute),
         scenario!(faults::killed_three_times_in_mid_flow),
         scenario!(faults::killed_anywhere_between_ambiguous_answers),
