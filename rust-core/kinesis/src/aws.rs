@@ -33,6 +33,8 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// connection of HTTP/2 to all later calls. So attempts are shorter than what waits for them.
 const TABLE_ATTEMPT: Duration = Duration::from_secs(3);
 const OPERATION: Duration = Duration::from_secs(30);
+/// Bodies of answers keep this part of the memory budget for bodies to come.
+const KEPT_FOR_BODIES: usize = 16;
 /// Shards a page of the listing.
 const SHARDS_PER_PAGE: i32 = 1_000;
 
@@ -95,6 +97,7 @@ async fn make(config: &SourceConfig, handed: &Handed) -> Made {
     let protocol = KinesisProtocol::new(config.wire_format);
     let reading = kinesis.clone().retry_config(RetryConfig::disabled()).protocol(protocol.clone());
     let reading = reading.http_client(config.network.client()).build();
+    let bodies = WholeBodies::new(config.memory_budget / KEPT_FOR_BODIES);
     let mut dynamodb = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(region)
@@ -108,7 +111,7 @@ async fn make(config: &SourceConfig, handed: &Handed) -> Made {
     dynamodb.set_endpoint_url(config.endpoint.clone());
     Made {
         kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
-        reading: aws_sdk_kinesis::Client::from_conf(reading.to_builder().interceptor(WholeBodies).build()),
+        reading: aws_sdk_kinesis::Client::from_conf(reading.to_builder().interceptor(bodies).build()),
         protocol,
         reading_config: reading,
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),

@@ -85,6 +85,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         };
         let nudged = tokio::time::timeout(wait, core.nudge.notified()).await.is_ok();
         me.stale |= nudged;
+        core.budget.tidy();
         tokio::time::sleep_until(began + REFRESH_LEAST).await;
     }
 }

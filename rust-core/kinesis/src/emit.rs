@@ -5,7 +5,6 @@ use crate::budget::Permit;
 use crate::config::ProcessingStrategy;
 use crate::draft::{Content, Draft};
 use crate::shard::Shard;
-use bytes::Bytes;
 use record::ShardedNumber;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -13,7 +12,7 @@ const BINARY: &str = "application/octet-stream";
 
 /// Makes the part of a draft. `previous` is the last position of the shard that left as a success before it.
 pub(crate) fn part(stream: &str, shard: &Shard, draft: Draft, previous: &ShardedNumber) -> (Part, Permit) {
-    let Draft { content, records, first, last, partition_key, arrival_ms, behind_ms, permit, .. } = draft;
+    let Draft { content, records, first, last, partition_key, arrival_ms, behind_ms, mut permit, .. } = draft;
     let mut attributes: Vec<(&'static str, String)> = Vec::with_capacity(16);
     let mut add = |name, value| attributes.push((name, value));
     add("aws.kinesis.stream.name", stream.to_owned());
@@ -40,7 +39,7 @@ pub(crate) fn part(stream: &str, shard: &Shard, draft: Draft, previous: &Sharded
             if shard.shaper.strategy == ProcessingStrategy::Record {
                 add("mime.type", NDJSON.to_owned());
             }
-            (false, Bytes::from(bytes))
+            (false, permit.rows(bytes))
         }
         Content::Alone { payload, reject: None } => (false, payload),
         Content::Alone { payload, reject: Some(reason) } => {

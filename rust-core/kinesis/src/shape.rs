@@ -194,9 +194,13 @@ impl Work<'_> {
             }
             _ => {
                 // Growing by doubling would take up to twice the memory that is needed.
-                let mut bytes = Vec::with_capacity(self.room);
-                write(&mut bytes, true)?;
-                let draft = self.begin(from, Content::Joined(bytes));
+                let (mut bytes, mut permit) = self.nothing.buffer(self.room);
+                if let Err(reject) = write(&mut bytes, true) {
+                    permit.keep(bytes);
+                    return Err(reject);
+                }
+                let mut draft = self.begin(from, Content::Joined(bytes));
+                draft.permit = permit;
                 self.drafts.push(draft);
                 self.open = true;
             }
