@@ -58,15 +58,7 @@ pub(super) fn run(
             Ok(known.map(|at| catalog.roles.remove(at)).is_some())
         }
         "USER" => Ok(catalog.users.remove(&shown).is_some()),
-        "WAREHOUSE" => {
-            let on = Kind::Warehouse(shown.clone());
-            if !catalog.warehouses.contains_key(&shown) {
-                return Ok(false);
-            }
-            require_owner(catalog, session, &on, ("warehouse", &shown))?;
-            catalog.grants.retain(|grant| grant.on != on);
-            Ok(catalog.warehouses.remove(&shown).is_some())
-        }
+        "WAREHOUSE" => drop_warehouse(catalog, session, &shown),
         other => Err(SqlError::unsupported(format!("DROP {other}"))),
     })?;
     if !dropped && !optional {
@@ -77,6 +69,16 @@ pub(super) fn run(
     } else {
         "Drop statement executed successfully.".to_owned()
     }))
+}
+
+fn drop_warehouse(catalog: &mut Catalog, session: &SqlSession, name: &str) -> Result<bool, SqlError> {
+    let on = Kind::Warehouse(name.to_owned());
+    if !catalog.warehouses.contains_key(name) {
+        return Ok(false);
+    }
+    require_owner(catalog, session, &on, ("warehouse", name))?;
+    catalog.grants.retain(|grant| grant.on != on);
+    Ok(catalog.warehouses.remove(name).is_some())
 }
 
 fn drop_table(
