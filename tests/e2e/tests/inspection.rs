@@ -27,6 +27,7 @@ fn put(rig: &Rig, from: u64) {
         rig.cloud.kinesis().put(&rig.stream, &format!("key-{row}"), format!("{{\"row\":{row}}}")).unwrap();
     }
     rig.cloud.kinesis().put(&rig.stream, "key", "not JSON").unwrap();
+    rig.cloud.kinesis().put(&rig.stream, "key", &b"{\"row\":\"\xff\"}"[..]).unwrap();
     rig.cloud.kinesis().put(&rig.stream, "key", "{\"row\":\"no number\"}").unwrap();
 }
 
@@ -54,7 +55,7 @@ async fn a_connector_goes_on_exactly_once_when_its_channels_have_expired_and_the
     let sum =
         |name: &str| check["shards"].as_array().unwrap().iter().map(|s| s[name].as_u64().unwrap()).sum();
     let sums: [u64; 3] = ["rows", "refused_rows", "no_json_object"].map(sum);
-    assert!(sums[0] == 2 * ROWS && sums[1] == 2 && sums[2] <= 2, "{check:#}");
+    assert!(sums[0] == 2 * ROWS && sums[1] == 2 && sums[2] <= 4, "{check:#}");
     rows_errors_and_calls(&rig).await;
     findings(&rig).await;
     rig.cloud.stop().await;

@@ -153,5 +153,7 @@ impl Tally {
 
 /// Whether the payload is exactly one JSON object.
 fn is_object(data: &[u8]) -> bool {
-    serde_json::from_slice::<HashMap<String, serde::de::IgnoredAny>>(data).is_ok()
+    // What is ignored is not checked for UTF-8 by the parser.
+    let object = |text| serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text).is_ok();
+    std::str::from_utf8(data).is_ok_and(object)
 }

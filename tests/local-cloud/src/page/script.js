@@ -123,7 +123,7 @@ function channels(state) {
     `${escape(channel.name)}<br><span class="soft">${escape(channel.pipe)}</span>`,
     channel.status === "SUCCESS" ? '<span class="good">open</span>' : `<span class="bad">${escape(channel.status)}</span>`,
     `<span class="mono" title="${escape(channel.committed ?? "")}">${escape(channel.committed ? short(channel.committed, 8) : "none")}</span>`,
-    count(channel.pending),
+    channel.pending ? `${count(channel.pending)}<span class="soft">, ${(channel.lag_ms / 1000).toFixed(1)} s</span>` : "0",
     count(channel.rows),
     channel.errors ? `<span class="bad" title="${escape(channel.last_error ?? "")}">${count(channel.errors)}</span>` : "0",
   ]);
