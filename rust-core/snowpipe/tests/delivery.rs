@@ -238,3 +238,26 @@ async fn a_status_that_is_not_found_for_long_opens_the_channel_anew() {
     assert_eq!(world.rows().await, (1..=20).collect::<Vec<_>>());
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_caller_is_told_which_uploads_to_look_at() {
+    let world = World::start().await;
+    let first = world.begin(&world.sink, 1, 10, 0);
+    let held = world.begin(&world.sink, 31, 40, 30);
+    let told = |wait| world.sink.ready(8, Duration::from_secs(wait));
+    assert_eq!(told(30).await, [first], "it wants data");
+    assert!(world.sink.ready(8, Duration::ZERO).await.is_empty(), "a change is told once");
+    write(&world.sink, first, content(1, 10)).await;
+    assert_eq!(told(30).await, [first], "it is committed");
+    assert_eq!(reach(&world.sink, first, &[State::Committed]).await.state, State::Committed);
+    let gap = world.begin(&world.sink, 11, 30, 10);
+    assert_eq!(told(30).await, [gap]);
+    write(&world.sink, gap, content(11, 30)).await;
+    let mut next = Vec::new();
+    while next.len() < 2 {
+        next.extend(told(30).await);
+    }
+    next.sort_unstable();
+    assert_eq!(next, [held, gap], "one is committed, the other wants data");
+    world.stop().await;
+}
