@@ -188,7 +188,7 @@ impl<'a> Bench<'a> {
         Ok(Repetition {
             channels: volume.channels,
             delay_ms,
-            floor: self.floor(volume).await?,
+            floor: self.floor(volume, delay_ms).await?,
             nifi: self.nifi(volume).await?,
             dicts: self.client("dicts", volume).await?,
             bytes: self.client("bytes", volume).await?,

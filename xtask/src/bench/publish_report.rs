@@ -35,7 +35,9 @@ pub fn document(results: &Results) -> String {
              requests and 20 MB a second and channel (`SHARDFLOW_CHANNEL_PACE=off`), which the others do not keep \
              either. *Client* is Snowflake's own (PyPI `snowpipe-streaming` 1.9.1), given rows as dicts or as bytes and \
              kept on the same calls; *floor* compresses ready rows (zstd 1) and posts them, one request of a channel at a \
-             time, the next body being compressed meanwhile. MB/s are of uncompressed rows between the first and the \
+             time, the next body being compressed meanwhile; its bodies are as large as the connector's, 6 MiB of rows \
+             and 16 MiB from 50 ms on. NiFi's part includes the start of the processor, login and opening; the client's \
+             and the floor's do not. MB/s are of uncompressed rows between the first and the \
              last arrival at the server; median [lowest–highest] of the repetitions; ratios are taken within one. All \
              processes share the cores.",
             results.row_bytes

@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// From the last append to its FlowFile's success.
 const LAST_COMMIT: Duration = Duration::from_millis(150);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// From this delay on the connector's bodies are the largest.
+const SLOW_MS: u64 = 50;
 const STREAM: &str = "queue";
 
 /// How much is published.
@@ -100,8 +102,8 @@ pub trait Publisher {
     async fn nifi(&mut self, volume: Volume) -> Result<Run>;
     /// Snowflake's client with rows as `dicts` or `bytes`.
     async fn client(&mut self, form: &str, volume: Volume) -> Result<Run>;
-    /// Compress and post.
-    async fn floor(&mut self, volume: Volume) -> Result<Run>;
+    /// Compress and post, with bodies as large as the connector makes them where answers take `delay_ms`.
+    async fn floor(&mut self, volume: Volume, delay_ms: u64) -> Result<Run>;
 }
 
 impl Publisher for Bench<'_> {
@@ -138,7 +140,7 @@ impl Publisher for Bench<'_> {
         Ok(self.run(&seen, measured.cpu_seconds))
     }
 
-    async fn floor(&mut self, volume: Volume) -> Result<Run> {
+    async fn floor(&mut self, volume: Volume, delay_ms: u64) -> Result<Run> {
         self.seen().await?;
         let mut command = Command::new(self.place.program("bench-peer")?);
         let endpoints = &self.cloud.endpoints;
@@ -150,6 +152,8 @@ impl Publisher for Bench<'_> {
             &endpoints.snowflake_ca_file,
         ]);
         command.args(["--channels", &volume.channels.to_string(), "--seconds", "2"]);
+        let size = if delay_ms < SLOW_MS { 6 << 20 } else { 16 << 20 };
+        command.args(["--body-bytes", &size.to_string()]);
         let pipe = format!("databases/{DATABASE}/schemas/{SCHEMA}/pipes/{TABLE}-STREAMING");
         command.args(["--pipe", &pipe]).arg("--rows").arg(&self.rows);
         let measured: Measured = peer::run(command, LIMIT).await?;
