@@ -158,15 +158,7 @@ fn spoil(
             frames.take(whole).chain(stream::iter([frame])).map(Ok).boxed()
         }
         EventTrouble::Silence => frames.take(whole).chain(stream::pending()).map(Ok).boxed(),
-        EventTrouble::Pause(time) => {
-            let paced = move |(n, frame): (usize, Bytes)| async move {
-                if at(n) {
-                    tokio::time::sleep(time).await;
-                }
-                Ok(frame)
-            };
-            frames.enumerate().then(paced).boxed()
-        }
+        EventTrouble::Pause(time) => paused(frames, whole, time),
         EventTrouble::End => frames.take(whole).map(Ok).boxed(),
         EventTrouble::Cut => frames.take(whole).map(Ok).chain(cut(connection)).boxed(),
         EventTrouble::Reset => frames.take(whole).map(Ok).chain(reset()).boxed(),
@@ -216,6 +208,17 @@ fn spoil(
             frames.enumerate().map(half).take(whole + 1).chain(cut(&connection)).boxed()
         }
     }
+}
+
+/// Frame `at` and all after it come later by `time`.
+fn paused(frames: BoxStream<'static, Bytes>, at: usize, time: Duration) -> Pieces {
+    let wait = move |(n, frame): (usize, Bytes)| async move {
+        if n == at {
+            tokio::time::sleep(time).await;
+        }
+        Ok(frame)
+    };
+    frames.enumerate().then(wait).boxed()
 }
 
 /// Frame `at` comes after the one that follows it.
