@@ -5,6 +5,7 @@
 //! panics become `NativeException(code, message)`. There is one tokio runtime for a loaded copy of the library; it
 //! lives as long as any source or sink is open.
 
+mod allocator;
 #[cfg(test)]
 mod boundary_tests;
 mod bytes_view;
@@ -13,6 +14,8 @@ mod command;
 mod error;
 mod log_ring;
 mod logging;
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod memory_tests;
 mod natives;
 mod pairs;
 mod registry;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::allocator;
 use crate::error::Error;
 
 /// Tasks that do not end in this time after the last user has gone are left behind.
@@ -57,6 +58,7 @@ impl RuntimeSlot {
 }
 
 fn start(workers: Option<usize>) -> std::io::Result<Runtime> {
+    allocator::give_back();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     Builder::new_multi_thread()
         .worker_threads(workers.unwrap_or_else(|| cores.clamp(2, MOST_WORKERS)))
