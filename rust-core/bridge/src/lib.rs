@@ -14,7 +14,8 @@ mod command;
 mod error;
 mod log_ring;
 mod logging;
-#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory_tests;
 mod natives;
 mod pairs;
