@@ -59,7 +59,7 @@ import org.apache.nifi.processor.VerifiableProcessor;
                 + " so that PublishSnowpipeStreaming stores every row once. Nodes share the shards through leases in a DynamoDB table, which"
                 + " also keeps the progress: it advances only when NiFi has stored the FlowFiles.")
 @InputRequirement(Requirement.INPUT_FORBIDDEN)
-@DefaultSettings(yieldDuration = "100 millis")
+@DefaultSettings(yieldDuration = "10 millis")
 @DefaultSchedule(period = "0 sec")
 @SystemResourceConsideration(
         resource = SystemResource.MEMORY,
