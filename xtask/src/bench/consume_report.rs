@@ -47,7 +47,8 @@ pub fn document(results: &Results, seconds: f64) -> String {
             "{} records a second at random times on {} shards. From the moment a record could be read to the moment \
              NiFi's session with its FlowFile was committed (the time of the provenance event made there), for each \
              record. Cores are those of NiFi in excess of the same NiFi without the processor. A first trickle, in which the JVM \
-             compiles, is not counted.",
+             compiles, is not counted, nor are the records of the first four seconds: they find shards that have been idle, and \
+             the first record of an idle shard may wait a second when it is polled.",
             trickle::PER_SECOND,
             trickle::SHARDS
         ));

@@ -24,6 +24,9 @@ const INDEXED: Duration = Duration::from_secs(30);
 const WARM_UP_SECONDS: f64 = 15.0;
 const WARM_UP_PER_SECOND: f64 = 100.0;
 const LOOK_EVERY: Duration = Duration::from_millis(1_500);
+/// Records of the first seconds are not counted: they find shards that have been idle, which polling asks about once a
+/// second only.
+const FIRST_MS: i64 = 4_000;
 
 /// What was measured with one consumer type.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -102,7 +105,7 @@ pub async fn measure(
     let used = rig.used(&start).await?;
     let put: Vec<Put> = serde_json::from_value(put)
         .map_err(|error| Error::Other(format!("the trickle's records: {error}")))?;
-    let delays = found(rig, &put).await;
+    let delays = found(rig, &counted(put)).await;
     rig.stop_processor(&rig.consumer).await?;
     let delays = delays?;
     let idle_cores = idle.cpu_seconds / idle.seconds;
@@ -115,6 +118,13 @@ pub async fn measure(
         cores: used.cpu_seconds / used.seconds - idle_cores,
         idle_cores,
     })
+}
+
+/// Records of the steady trickle.
+fn counted(mut put: Vec<Put>) -> Vec<Put> {
+    let first = put.iter().map(|record| record.arrival_ms).min().unwrap_or_default();
+    put.retain(|record| record.arrival_ms >= first + FIRST_MS);
+    put
 }
 
 /// Asks NiFi until it has indexed the events of all records.
@@ -168,6 +178,13 @@ mod tests {
             ("aws.kinesis.last.sequence.number", last),
         ];
         TimedEvent { at_ms, attributes: attributes.map(|(name, value)| (name.into(), value.into())).into() }
+    }
+
+    #[test]
+    fn what_finds_idle_shards_is_not_counted() {
+        let put = |arrival_ms| Put { shard_id: "a".into(), sequence_number: "1".into(), arrival_ms };
+        let all = [10_000, 13_999, 14_000, 20_000].map(put);
+        assert_eq!(counted(all.to_vec()), [put(14_000), put(20_000)]);
     }
 
     #[test]
