@@ -15,10 +15,11 @@ use tokio::time::Instant;
 /// Writes under way at once.
 const CONCURRENT: usize = 32;
 /// All rows of a stream share one partition of the table, which takes about 1,000 writes a second. With this much time
-/// per active shard between two writes of a shard a node stays near 200.
+/// per active shard between two writes of a shard a node stays below 200.
 const GAP_PER_SHARD: Duration = Duration::from_millis(5);
-/// Shortest time between two writes of a shard.
-const GAP_LEAST: Duration = Duration::from_millis(100);
+/// Shortest time between two writes of a shard that goes on. Each write is paid for, and after a crash the publisher skips what
+/// is read again. A stop, a hand-over and the end of a shard do not wait for it.
+const GAP_LEAST: Duration = Duration::from_millis(1_000);
 /// Longest time of one write, retries of the client included.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -52,12 +53,18 @@ pub(crate) enum Saved {
 impl Checkpointer {
     /// The shard may have something to store.
     pub(crate) fn mark(&self, shard: &Arc<Shard>) {
-        lock(&self.dirty).entry(shard.serial).or_insert_with(|| Dirty {
+        let ends = ends(shard);
+        let mut dirty = lock(&self.dirty);
+        let entry = dirty.entry(shard.serial).or_insert_with(|| Dirty {
             shard: shard.clone(),
             not_before: Instant::now(),
             writing: false,
             backoff: Backoff::default(),
         });
+        if ends {
+            entry.not_before = Instant::now();
+        }
+        drop(dirty);
         self.wake.notify_one();
     }
 
@@ -96,6 +103,7 @@ impl Checkpointer {
                 entry.backoff.reset();
                 let active = u32::try_from(core.exchange.active()).unwrap_or(u32::MAX);
                 let gap = GAP_LEAST.max(GAP_PER_SHARD.saturating_mul(active));
+                let gap = if ends(shard) { Duration::ZERO } else { gap };
                 entry.not_before = Instant::now() + gap;
             }
         }
@@ -107,6 +115,11 @@ impl Checkpointer {
         lock(&self.dirty)
             .retain(|_, e| e.writing || e.not_before > now || e.shard.flow().unsaved().is_some());
     }
+}
+
+/// What is to be stored is the end of the shard, which its children wait for.
+fn ends(shard: &Shard) -> bool {
+    shard.flow().unsaved().is_some_and(|checkpoint| checkpoint.ended)
 }
 
 /// The task that writes.

@@ -60,6 +60,32 @@ async fn a_thousand_busy_shards_give_at_most_200_flow_files_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_is_checkpointed_once_a_second_and_its_end_at_once() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", &[]);
+    until("it is read", SOON, || node.reads().len() == 1).await;
+    let writer = {
+        let stream = rig.stream.clone();
+        tokio::spawn(async move {
+            loop {
+                stream.put("s0");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+    };
+    take(&node, seconds(20)).await;
+    writer.abort();
+    let written = rig.table.history("s0").len();
+    assert!((15..=22).contains(&written), "{written} in 20 s");
+    take(&node, seconds(3)).await;
+    rig.stream.put("s0");
+    take(&node, Duration::from_millis(300)).await;
+    rig.stream.reshard(&["s0"], &["s1", "s2"]);
+    take(&node, Duration::from_millis(600)).await;
+    assert!(rig.table.shard("s0").ended, "the children wait for it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_batch_does_not_wait_for_the_turn_of_others() {
     let names = names(400);
     let shards: Vec<&str> = names.iter().map(String::as_str).collect();
