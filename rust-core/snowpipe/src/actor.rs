@@ -99,6 +99,9 @@ impl Actor {
             if matches!(&event, Event::Cut { body } if body.id < self.live_from) {
                 continue;
             }
+            if matches!(&event, Event::Memory { upload } if !self.asks_memory(*upload)) {
+                continue;
+            }
             self.core.trips.pass("event");
             let actions = lock(&self.machine).on_event(event, self.core.now());
             for action in actions {
@@ -210,6 +213,15 @@ impl Actor {
         if let Some(before) = self.waits.insert(upload, wait) {
             before.abort();
         }
+    }
+
+    /// Memory may come in the very moment in which it is no longer asked for; then nobody else would give it back.
+    fn asks_memory(&self, upload: Id) -> bool {
+        let asks = self.waits.contains_key(&upload);
+        if !asks {
+            lock(&self.memory).remove(&upload);
+        }
+        asks
     }
 
     fn cancel_memory(&mut self, upload: Id) {
