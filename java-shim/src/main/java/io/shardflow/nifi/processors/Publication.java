@@ -15,9 +15,7 @@ import io.shardflow.nifi.bridge.Piece;
 import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.logging.ComponentLog;
@@ -51,12 +49,14 @@ final class Publication {
 
     private final SnowpipeSink sink;
     private final ComponentLog log;
+    private final Ending ending;
     private final Uploads uploads = new Uploads();
     private final Buffers buffers = new Buffers();
 
     Publication(final SnowpipeSink sink, final ComponentLog log) {
         this.sink = sink;
         this.log = log;
+        this.ending = new Ending(sink, log);
     }
 
     SnowpipeSink sink() {
@@ -131,7 +131,7 @@ final class Publication {
                 throw e;
             }
             log.error("{} cannot be published: {}", flowFile, e.getMessage());
-            intake.transfer(annotate(intake, flowFile, 0, e.getMessage()), PublishSnowpipeStreaming.FAILURE);
+            intake.transfer(Ending.annotate(intake, flowFile, 0, e.getMessage()), PublishSnowpipeStreaming.FAILURE);
             return;
         }
         try {
@@ -284,77 +284,7 @@ final class Publication {
 
     private void end(final Upload upload, final Outcome outcome) throws IOException {
         uploads.remove(upload);
-        final ProcessSession session = upload.session();
-        FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
-        if (outcome.rowsSent() > 0) {
-            session.getProvenanceReporter().send(flowFile, outcome.transitUri(), upload.elapsedMillis());
-        }
-        switch (outcome.stateOf()) {
-            case COMMITTED -> {
-                flowFile = withoutPieces(session, flowFile, upload.takenOut());
-                session.transfer(flowFile, PublishSnowpipeStreaming.SUCCESS);
-            }
-            case INVALID -> {
-                // The bulletin is the core's, one for many FlowFiles of a channel.
-                log.info("{} goes to invalid: {}", flowFile, outcome.message());
-                endInvalid(upload, session, flowFile);
-            }
-            default -> {
-                log.error("{} cannot be published: {}", flowFile, outcome.message());
-                session.transfer(flowFile, PublishSnowpipeStreaming.FAILURE);
-            }
-        }
-        count(session, upload, outcome, upload.flowFile().getSize());
-        // If this fails the FlowFile is in its queue again, and what it holds is known to be stored.
-        session.commitAsync();
-    }
-
-    /** With the rows known that may be meant, only they are invalid. */
-    private void endInvalid(final Upload upload, final ProcessSession session, final FlowFile flowFile)
-            throws IOException {
-        final List<Piece> pieces = new ArrayList<>(sink.pieces(upload.id()));
-        final List<Piece> rejected = pieces.stream()
-                .filter(piece -> piece.way() == Piece.Way.INVALID)
-                .toList();
-        if (rejected.isEmpty()) {
-            session.transfer(withoutPieces(session, flowFile, upload.takenOut()), PublishSnowpipeStreaming.INVALID);
-            return;
-        }
-        session.transfer(Pieces.extract(session, flowFile, rejected), PublishSnowpipeStreaming.INVALID);
-        final FlowFile rest = session.removeAttribute(annotate(session, flowFile, 0, null), Attributes.MESSAGE);
-        session.transfer(withoutPieces(session, rest, pieces), PublishSnowpipeStreaming.SUCCESS);
-    }
-
-    private static FlowFile withoutPieces(
-            final ProcessSession session, final FlowFile flowFile, final List<Piece> pieces) {
-        return pieces.isEmpty() ? flowFile : Pieces.without(session, flowFile, pieces);
-    }
-
-    private static String reason(final Outcome outcome) {
-        return outcome.stateOf() == Outcome.State.COMMITTED ? null : outcome.message();
-    }
-
-    private static FlowFile annotate(
-            final ProcessSession session, final FlowFile flowFile, final long rowErrors, final String reason) {
-        final String errors = Long.toString(rowErrors);
-        return session.putAllAttributes(
-                flowFile,
-                reason == null
-                        ? Map.of(Attributes.ROW_ERRORS, errors)
-                        : Map.of(Attributes.ROW_ERRORS, errors, Attributes.MESSAGE, reason));
-    }
-
-    private static void count(
-            final ProcessSession session, final Upload upload, final Outcome outcome, final long bytes) {
-        session.adjustCounter("Processing Duration", upload.elapsedMillis(), false);
-        session.adjustCounter("Offset Token Polling Duration", upload.inFlightMillis(), false);
-        session.adjustCounter("Rows Sent", outcome.rowsSent(), false);
-        session.adjustCounter("Rows Skipped", outcome.rowsSkipped(), false);
-        if (outcome.rowsSent() > 0) {
-            session.adjustCounter("Bytes Sent", bytes, false);
-        } else if (outcome.stateOf() == Outcome.State.COMMITTED) {
-            session.adjustCounter("FlowFiles Skipped", 1, false);
-        }
+        ending.of(upload, outcome);
     }
 
     private void awaitEnd(final Upload upload, final long deadline) {
