@@ -1,7 +1,7 @@
 //! The calls to the ingest host.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::actor::lock;
 use crate::config::SinkConfig;
 use crate::fault::classify;
 use crate::login::{Login, Session, build_client, describe_transport};
@@ -279,7 +280,7 @@ impl Api {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Fault)>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failed)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The state of one upload, as its caller sees it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::actor::lock;
 use crate::body::{Counts, Layout};
 use crate::machine::{Id, Token};
 use crate::pieces;
@@ -93,12 +94,12 @@ impl Cell {
     /// Where the rows are in the content; those that fit into no request take their own way.
     pub(crate) fn lay_out(&self, layout: Layout) {
         self.update(|progress| progress.pieces = pieces::refused(&layout));
-        *self.layout.lock().unwrap_or_else(PoisonError::into_inner) = Some(layout);
+        *lock(&self.layout) = Some(layout);
     }
 
     /// Ends the upload as invalid; when it is known which rows are concerned, only these are.
     pub(crate) fn end_invalid(&self, row_errors: u64, message: String, ranges: Vec<(Token, Token)>) {
-        let layout = self.layout.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let layout = lock(&self.layout).take();
         let rejected = layout.map_or_else(Vec::new, |layout| pieces::rejected(&layout, &ranges, &message));
         self.update(|progress| progress.pieces.extend(rejected));
         self.end(State::Invalid, row_errors, Some(message));
@@ -153,7 +154,7 @@ impl Cell {
     }
 
     fn exam(&self) -> MutexGuard<'_, Option<Exam>> {
-        self.exam.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.exam)
     }
 
     /// Ends the upload.
@@ -181,6 +182,6 @@ impl Cell {
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.progress)
     }
 }

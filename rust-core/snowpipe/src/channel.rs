@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
+use crate::actor::lock;
 use crate::api::Append;
 use crate::body::{Assembler, Finished, Job, Sealed, Size};
 use crate::budget::Held;
@@ -251,7 +252,7 @@ impl Channel {
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.writer)
     }
 }
 

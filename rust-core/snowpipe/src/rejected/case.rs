@@ -156,11 +156,9 @@ impl Case {
 
     /// Ends with what is known, and why it is no more.
     pub(super) fn unknown(mut self, reason: &str, count: u64) {
-        if let Some(mut fallback) = self.fallback.take() {
+        if let Some(fallback) = &mut self.fallback {
             fallback.row_errors = count;
             fallback.message.push_str(&format!(". Which rows they are is not known: {reason}"));
-            say(&self.core, &self.channel, &fallback.message);
-            self.cell.end_told(fallback.told());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The task that asks the error table of a destination, for all channels at once and not too often.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::case::Case;
 use super::explain::{Row, explained};
 use super::query::Source;
+use crate::actor::lock;
 use crate::catalog;
 use crate::core::Core;
 use crate::machine::{Fault, FaultClass, Report};
@@ -179,7 +180,7 @@ impl Examiner {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
