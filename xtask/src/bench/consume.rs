@@ -1,6 +1,6 @@
 //! `./dev bench consume`: what reading a stream costs in NiFi.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -121,12 +121,12 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
         // The local cloud has no quotas here, and the processor must not keep to them.
         let env = vec![("SHARDFLOW_READ_PACE".to_owned(), "off".to_owned())];
         let mut rig = Rig::start(place, &folder.join("backlog"), env, only_consumer, &progress).await?;
-        progress.say("touching the memory that nobody uses");
-        peer::touch_memory(place).await?;
+        progress.say("filling the page cache");
+        peer::fill_page_cache(place, &folder).await?;
         warm(&mut rig, &mut cloud, &progress).await?;
         for repetition in 1..=options.repetitions {
             for &shards in &options.shards {
-                let bench = Backlog { place, shards, seconds: options.seconds };
+                let bench = Backlog { place, folder: &folder, shards, seconds: options.seconds };
                 for one in bench.repeat(&mut rig, &mut cloud, &options.consumer_type).await? {
                     progress.say(&format!("repetition {repetition}: {}", consume_report::line(&one)));
                     results.repetitions.push(one);
@@ -212,6 +212,7 @@ fn generate(stream: &str, shards: u32) -> serde_json::Value {
 /// One measurement of a backlog.
 struct Backlog<'a> {
     place: &'a Place,
+    folder: &'a Path,
     shards: u32,
     seconds: f64,
 }
@@ -250,6 +251,7 @@ impl Backlog<'_> {
         consumer_type: ConsumerType,
         (sdk, bare): (Measured, Measured),
     ) -> Result<Repetition> {
+        peer::fill_page_cache(self.place, self.folder).await?;
         let before = rig.consumed().await?;
         let source =
             Source { stream: STREAM, consumer_type: consumer_type.value(), position: "TRIM_HORIZON" };

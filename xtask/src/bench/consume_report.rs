@@ -35,9 +35,9 @@ pub fn document(results: &Results, seconds: f64) -> String {
              system. The loops run right before NiFi in each repetition: *AWS SDK* reads with the AWS SDK for \
              Rust as it comes (JSON) and drops the payloads, *bare* does signed HTTP requests and walks over the CBOR \
              answer (always by polling). Ratios are taken within a repetition. All processes share the cores, so \
-             compare ratios, not MB/s of different machines. Before the first run the memory that nobody uses is touched \
-             once and given back: a virtual machine gets memory from its host at first touch, and that would be most of \
-             what storing a FlowFile costs on a machine that was just started."
+             compare ratios, not MB/s of different machines. The page cache is filled with a file of no use before each \
+             run of NiFi: memory that is free goes back to the host of a virtual machine, which takes as long to give it \
+             again as NiFi takes for all the rest, and a machine that has been in use has little of it."
         ),
         throughput(results),
     ];

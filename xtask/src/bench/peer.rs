@@ -1,5 +1,6 @@
 //! Programs that measure themselves and print what they found as one line of JSON.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ impl Measured {
     }
 }
 
-/// Longest time until the host has provided memory.
-const TOUCHED: Duration = Duration::from_secs(180);
+/// Longest time until the page cache is full.
+const FILLED: Duration = Duration::from_secs(180);
 
 /// What a reading peer reads.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +73,11 @@ pub async fn read(place: &Place, endpoints: &Endpoints, reading: Reading<'_>) ->
     run(command, Duration::from_secs_f64(reading.seconds + 30.0)).await
 }
 
-/// Lets the host of a virtual machine provide the memory that nobody uses, as on a machine that has been in use.
-pub async fn touch_memory(place: &Place) -> Result<()> {
+/// Fills the page cache with nothing of use, as on a machine that has been in use for a while.
+pub async fn fill_page_cache(place: &Place, folder: &Path) -> Result<()> {
     let mut command = Command::new(place.program("bench-peer")?);
-    command.arg("touch");
-    run::<serde_json::Value>(command, TOUCHED).await.map(drop)
+    command.arg("fill").arg("--file").arg(folder.join("page-cache"));
+    run::<serde_json::Value>(command, FILLED).await.map(drop)
 }
 
 /// Runs a program and reads the last line it prints.

@@ -4,12 +4,12 @@
 mod cloud;
 mod compress;
 mod fan_out;
+mod fill;
 mod post;
 mod read_bare;
 mod read_core;
 mod read_sdk;
 mod rows;
-mod touch;
 mod trickle;
 mod usage;
 
@@ -37,8 +37,8 @@ enum Role {
     Post(post::Options),
     /// Writes rows to a file.
     Rows(rows::Options),
-    /// Touches memory that nobody uses and gives it back.
-    Touch(touch::Options),
+    /// Fills the page cache with nothing of use.
+    Fill(fill::Options),
     /// Compresses three kinds of rows at several levels.
     Compress,
 }
@@ -56,7 +56,7 @@ fn main() -> Outcome<()> {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(post::run(options))
         }
         Role::Rows(options) => rows::run(&options),
-        Role::Touch(options) => touch::run(&options),
+        Role::Fill(options) => fill::run(&options),
         Role::Compress => compress::run(),
     }
 }
