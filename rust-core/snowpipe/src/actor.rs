@@ -252,24 +252,20 @@ impl Actor {
                 }
                 cell.end(State::Committed, 0, None);
             }
-            Settled::Invalid { row_errors, message, ranges, reports } => {
-                if let Some(examiner) = self.examiner.as_ref().filter(|_| !reports.is_empty()) {
-                    return examiner.take(Case {
-                        core: Arc::clone(&self.core),
-                        channel: self.channel.name.clone(),
-                        span: (entry.start, entry.end),
-                        reports,
-                        cell,
-                        fallback: Some(Fallback { row_errors, message, ranges }),
-                    });
+            Settled::Invalid { certain, skipped_whole, row_errors, message, ranges, reports } => {
+                if skipped_whole {
+                    cell.skip_all();
                 }
-                self.core.messages.say(
-                    crate::Level::Warn,
-                    &format!("invalid/{}", self.channel.name),
-                    message.clone(),
-                );
-                let narrow = self.core.config.invalid_rows == InvalidRows::Rows;
-                cell.end_invalid(row_errors, message, if narrow { ranges } else { Vec::new() });
+                let (core, channel) = (Arc::clone(&self.core), self.channel.name.clone());
+                let mut fallback = Fallback { certain, row_errors, message, ranges };
+                if let Some(examiner) = self.examiner.as_ref().filter(|_| !reports.is_empty()) {
+                    let (span, fallback) = ((entry.start, entry.end), Some(fallback));
+                    return examiner.take(Case { core, channel, span, reports, cell, fallback });
+                }
+                if core.config.invalid_rows != InvalidRows::Rows {
+                    fallback.ranges.clear();
+                }
+                fallback.end(&core, &channel, &cell);
             }
             Settled::Retry(message) => cell.end(State::Retry, 0, Some(message)),
             Settled::Failed(message) => cell.end(State::Failed, 0, Some(message)),

@@ -2,7 +2,7 @@
 
 use super::errors::{Candidates, Range};
 use super::open::{Link, Reason, bad_code};
-use super::types::{Answer, ChannelStatus, Id, Now, Settled, Token};
+use super::types::{Answer, ChannelStatus, Id, Now, Token};
 use super::{Machine, Phase, Upload};
 use bulletin::Level;
 
@@ -151,27 +151,9 @@ impl Machine {
             self.say(Level::Warn, "stray", text);
         }
         for (id, _) in window {
-            let charge = charges.uploads.iter().find(|(upload, _)| upload == id).map(|(_, charge)| charge);
-            let refused = self.uploads.get(id).map_or(0, |u| u.refused_rows);
-            let outcome = match charge {
-                Some(charge) => Settled::Invalid {
-                    row_errors: charge.count + refused,
-                    message: format!("{}: {}", self.rules.label, charge.message),
-                    ranges: charge.ranges.clone(),
-                    reports: charge.reports.clone(),
-                },
-                None if refused > 0 => Settled::Invalid {
-                    row_errors: refused,
-                    message: format!(
-                        "{}: {refused} row(s) are larger than a request to Snowflake may be and were left out; the \
-                         others are in the table",
-                        self.rules.label
-                    ),
-                    ranges: Vec::new(),
-                    reports: Vec::new(),
-                },
-                None => Settled::Committed { skipped_whole: false },
-            };
+            let charge =
+                charges.uploads.iter().find(|(upload, _)| upload == id).map(|(_, charge)| charge.clone());
+            let outcome = self.stored(*id, charge, false);
             self.settle(*id, outcome);
         }
     }

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::types::{ChannelStatus, Charged, Id, Report, Token};
+use super::earlier::Earlier;
+use super::types::{ChannelStatus, Charged, Extent, Id, Report, Token};
 
 /// Ranges with rejected rows that are remembered for uploads that come again.
 const KEEP: usize = 256;
@@ -34,7 +35,7 @@ struct Remembered {
 }
 
 /// Rejections that concern an upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Rejected {
     /// Rows that no other upload has been charged with, so that the sum over all uploads is the service's.
     pub(super) count: u64,
@@ -68,6 +69,8 @@ pub(super) struct RowErrors {
     bound: Option<Token>,
     message: String,
     ranges: VecDeque<Remembered>,
+    /// Rejections of rows that others have published.
+    earlier: Earlier,
 }
 
 /// Result of [`RowErrors::charge`].
@@ -84,6 +87,11 @@ impl RowErrors {
         if self.seen.is_none_or(|seen| status.row_errors < seen) {
             self.seen = Some(status.row_errors);
         }
+    }
+
+    /// What was rejected before this process looked at the channel.
+    pub(super) fn earlier(&self) -> &Earlier {
+        &self.earlier
     }
 
     /// Whether no rejection is remembered.
@@ -105,6 +113,9 @@ impl RowErrors {
 
     /// Remembers new rejections with the uploads that may be meant; returns those that are nobody's.
     fn count(&mut self, status: &ChannelStatus, candidates: &Candidates, committed: Option<&Token>) -> u64 {
+        if self.seen.is_none_or(|seen| status.row_errors < seen) {
+            self.earlier.note(status, committed);
+        }
         self.baseline(status);
         let count = status.row_errors - self.seen.unwrap_or(status.row_errors);
         if count == 0 {
@@ -120,7 +131,7 @@ impl RowErrors {
         }
         self.seen = Some(status.row_errors);
         let after = std::mem::replace(&mut self.told_to, committed.cloned());
-        let report = Report { count, after, upto: committed.cloned() };
+        let report = Report { count, after, upto: committed.cloned(), extent: Extent::Exact };
         let begun = candidates.begun.iter().filter(|range| committed.is_some_and(|c| range.start <= *c));
         let window: Vec<Range> =
             candidates.done.iter().map(|(_, range)| range).chain(begun).cloned().collect();
@@ -128,6 +139,7 @@ impl RowErrors {
         let narrow = self.narrow(count, &candidates.bodies);
         let message = self.text(count, &window, &suspects, narrow.as_ref());
         if suspects.is_empty() {
+            self.earlier.note(status, committed);
             self.remember_bound(report, message);
             return count;
         }
@@ -353,7 +365,8 @@ mod tests {
             charges.uploads.first().map(|(_, rejected)| rejected.reports.clone())
         };
         let told = |count, after, upto, charged| {
-            Some(vec![(Report { count, after: Some(t(after)), upto: Some(t(upto)) }, charged)])
+            let (after, upto) = (Some(t(after)), Some(t(upto)));
+            Some(vec![(Report { count, after, upto, extent: Extent::Exact }, charged)])
         };
         assert_eq!(report(9, &[(1, range(11, 20)), (2, range(21, 30))], 30), told(2, 10, 30, 2));
         assert_eq!(report(9, &[(3, range(31, 40))], 40), None);

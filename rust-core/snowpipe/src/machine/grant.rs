@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::errors::Rejected;
 use super::types::{Action, Id, Now, Settled, Span, Token};
 use super::{Machine, Phase, Upload};
 use crate::config::GapStrategy;
@@ -158,15 +159,9 @@ impl Machine {
 
     fn skip(&mut self, id: Id) {
         let known = self.uploads.get(&id).and_then(|u| self.errors.known(&u.span.start, &u.span.end));
-        let outcome = match known {
-            Some(known) => Settled::Invalid {
-                row_errors: known.count,
-                message: known.message,
-                ranges: Vec::new(),
-                reports: known.reports,
-            },
-            None => Settled::Committed { skipped_whole: true },
-        };
+        // The requests that held the rows are not known any more.
+        let known = known.map(|known| Rejected { ranges: Vec::new(), ..known });
+        let outcome = self.stored(id, known, true);
         self.settle(id, outcome);
     }
 

@@ -5,6 +5,7 @@
 //! channel are sent again by their FlowFile (`Retry`), never from memory, so that the committed token alone decides.
 
 mod commit;
+mod earlier;
 mod errors;
 mod explain;
 mod grant;
@@ -34,8 +35,8 @@ use holes::Holes;
 use open::Link;
 use send::Sending;
 pub(crate) use types::{
-    Action, Answer, Body, BodyId, ChannelStatus, Charged, Event, Fault, FaultClass, Id, Now, Opened, Report,
-    Rules, Settled, Span, Token,
+    Action, Answer, Body, BodyId, ChannelStatus, Charged, Event, Extent, Fault, FaultClass, Id, Now, Opened,
+    Report, Rules, Settled, Span, Token,
 };
 
 /// Where an upload stands inside the machine.

@@ -84,7 +84,8 @@ impl Machine {
         }
         let done = self.uploads.get(&id).is_some_and(|u| self.is_done(u));
         if done {
-            self.settle(id, Settled::Committed { skipped_whole: false });
+            let outcome = self.stored(id, None, false);
+            self.settle(id, outcome);
         }
     }
 

@@ -63,6 +63,7 @@ fn rules() -> Rules {
         gap_timeout: Duration::from_secs(300),
         request_interval: Duration::from_millis(100),
         byte_rate: 20_000_000,
+        error_query: String::new(),
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn rules(tracked: bool, gap_strategy: GapStrategy) -> Rules {
         gap_timeout: Duration::from_secs(300),
         request_interval: Duration::from_millis(100),
         byte_rate: 20_000_000,
+        error_query: "SELECT …".into(),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     pub(crate) request_interval: Duration,
     /// Uncompressed bytes a second.
     pub(crate) byte_rate: u64,
+    /// Statement that shows the channel's rejected rows, for messages.
+    pub(crate) error_query: String,
 }
 
 /// The rows of an upload.
@@ -54,6 +56,9 @@ pub(crate) struct Body {
     /// Uncompressed bytes.
     pub(crate) raw: u64,
 }
+
+/// A channel has counted all its life; few of those rows are in one upload.
+const EARLIER_WEIGHT: u64 = 100;
 
 /// How an error of the service is dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,14 +120,37 @@ pub(crate) enum Answer {
     Missing,
 }
 
-/// Rejections that the service counted between two looks at the channel.
+/// Rejections that the service counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Report {
     pub(crate) count: u64,
-    /// The rejected rows have offset tokens above this one,
+    /// The rejected rows have offset tokens above this one (with [`Extent::Earlier`] this one at least),
     pub(crate) after: Option<Token>,
     /// and not above this one.
     pub(crate) upto: Option<Token>,
+    pub(crate) extent: Extent,
+}
+
+impl Report {
+    /// Rows that are expected to be found.
+    pub(crate) fn weight(&self) -> u64 {
+        match self.extent {
+            Extent::Exact => self.count,
+            Extent::Earlier { .. } => self.count.min(EARLIER_WEIGHT),
+        }
+    }
+}
+
+/// What the count of a report is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Extent {
+    /// The rows of the range, counted between two looks at the channel.
+    Exact,
+    /// All rows of the channel until this process first looked at it; those of the range are among them, if there are any.
+    Earlier {
+        /// End of the append with the last rejection, when that is in the range.
+        bound: Option<Token>,
+    },
 }
 
 /// A report that concerns an upload, with the rejections that the upload is charged with.
@@ -189,8 +217,11 @@ pub(crate) enum Settled {
         skipped_whole: bool,
     },
     /// `ranges` hold the offset tokens of the rejected rows, as narrow as the service tells; none when it does not.
-    /// `reports` are what was counted, none when the rows were not rejected by the service.
+    /// `reports` are what was counted, none when the rows were not rejected by the service. Unless `certain` there may be
+    /// none, and only the error table knows.
     Invalid {
+        certain: bool,
+        skipped_whole: bool,
         row_errors: u64,
         message: String,
         ranges: Vec<(Token, Token)>,

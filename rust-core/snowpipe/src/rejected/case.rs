@@ -16,14 +16,27 @@ const NAMED: usize = 5;
 /// What is known without the error table.
 #[derive(Debug)]
 pub(crate) struct Fallback {
+    /// Rows were rejected; otherwise they may have been.
+    pub(crate) certain: bool,
     pub(crate) row_errors: u64,
     pub(crate) message: String,
     pub(crate) ranges: Vec<(Token, Token)>,
 }
 
 impl Fallback {
-    fn told(self) -> Told {
-        Told::Requests { count: self.row_errors, message: self.message, ranges: self.ranges }
+    /// Ends an upload with it.
+    pub(crate) fn end(self, core: &Core, channel: &str, cell: &Cell) {
+        if self.certain {
+            say(core, channel, &self.message);
+            cell.end_told(Told::Requests {
+                count: self.row_errors,
+                message: self.message,
+                ranges: self.ranges,
+            });
+        } else {
+            core.messages.say(Level::Warn, &format!("earlier/{channel}"), self.message);
+            cell.end_told(Told::None);
+        }
     }
 }
 
@@ -166,8 +179,7 @@ impl Case {
 impl Drop for Case {
     fn drop(&mut self) {
         if let Some(fallback) = self.fallback.take() {
-            say(&self.core, &self.channel, &fallback.message);
-            self.cell.end_told(fallback.told());
+            fallback.end(&self.core, &self.channel, &self.cell);
         }
     }
 }

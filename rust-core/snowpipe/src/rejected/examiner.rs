@@ -1,6 +1,6 @@
 //! The task that asks the error table of a destination, for all channels at once and not too often.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -27,9 +27,13 @@ const REFUSED: Duration = Duration::from_secs(60);
 /// Reports in one question, and rows in its answer.
 const REPORTS: usize = 64;
 const ROWS: u64 = 5_000;
+/// Questions at once, when one about many reports is refused.
+const QUESTIONS: usize = 32;
 /// Answers that are remembered for FlowFiles that come again.
 const REMEMBERED: usize = 512;
 
+/// A channel, and what was counted there.
+type Key = (String, Report);
 /// Rejected rows of a case; or why they are not known, and how many they are.
 type Answer = Result<Vec<Arc<Row>>, (String, u64)>;
 
@@ -45,8 +49,10 @@ pub(crate) struct Examiner {
 struct State {
     cases: Vec<Case>,
     /// Reports by channel and since when they are asked for.
-    asked: HashMap<(String, Report), Instant>,
-    known: HashMap<(String, Report), Vec<Arc<Row>>>,
+    asked: HashMap<Key, Instant>,
+    known: HashMap<Key, Vec<Arc<Row>>>,
+    /// Reports that alone are not answered: since when, and why.
+    unanswerable: HashMap<Key, (Instant, String)>,
     pause: Duration,
     /// Nothing is asked before, and why.
     refused: Option<(Instant, String)>,
@@ -107,11 +113,10 @@ impl Examiner {
     async fn turn(&self, core: &Core) {
         core.trips.pass("examine");
         let open = self.lock().open();
-        if !open.is_empty() {
-            match self.ask(core, &open).await {
-                Ok(rows) => self.lock().learn(&open, &rows),
-                Err(fault) => self.failed(core, &fault),
-            }
+        if !open.is_empty()
+            && let Err(fault) = self.inquire(core, open).await
+        {
+            self.failed(core, &fault);
         }
         let over = self.lock().over(core.config.error_table_patience);
         if over > 0 {
@@ -127,16 +132,50 @@ impl Examiner {
         }
     }
 
-    async fn ask(&self, core: &Core, open: &[(String, Report)]) -> Result<Vec<Arc<Row>>, Fault> {
+    /// Asks for reports, for all at once. A question that is refused is divided, so that a report which cannot be answered
+    /// leaves the others alone. Fails when nothing can be asked.
+    async fn inquire(&self, core: &Core, open: Vec<Key>) -> Result<(), Fault> {
         self.check(core).await?;
-        let counted: u64 = open.iter().map(|(_, report)| report.count).sum();
-        let limit = (counted * 2 + 100).min(ROWS * 2);
-        let rows = self.source.rows(&core.api, open, limit).await?;
-        if rows.len() as u64 >= limit {
-            let detail = format!("the error table has more than {limit} rows where {counted} were counted");
-            return Err(Fault { class: FaultClass::Transient, detail, retry_after: None });
+        let mut works = false;
+        let mut questions = VecDeque::from([open]);
+        for _ in 0..QUESTIONS {
+            let Some(mut reports) = questions.pop_front() else { break };
+            let reason = match self.ask(core, &reports).await {
+                Ok(Ok(rows)) => {
+                    self.lock().learn(&reports, &rows);
+                    continue;
+                }
+                Ok(Err(reason)) => reason,
+                Err(fault) if fault.class == FaultClass::Rejected => {
+                    if !works {
+                        self.source.probe(&core.api).await?;
+                        works = true;
+                    }
+                    fault.detail
+                }
+                Err(fault) => return Err(fault),
+            };
+            let half = reports.split_off(reports.len() / 2);
+            if reports.is_empty() {
+                self.lock().give_up(half, &reason);
+                self.say(core, &reason);
+            } else {
+                questions.push_front(half);
+                questions.push_front(reports);
+            }
         }
-        Ok(rows.into_iter().map(Arc::new).collect())
+        Ok(())
+    }
+
+    /// Rows that the reports may be about, or why they are too many.
+    async fn ask(&self, core: &Core, reports: &[Key]) -> Result<Result<Vec<Arc<Row>>, String>, Fault> {
+        let counted: u64 = reports.iter().map(|(_, report)| report.weight()).sum();
+        let limit = (counted * 2 + 100).min(ROWS * 2);
+        let rows = self.source.rows(&core.api, reports, limit).await?;
+        Ok(match (rows.len() as u64) < limit {
+            true => Ok(rows.into_iter().map(Arc::new).collect()),
+            false => Err(format!("the error table has more than {limit} rows where {counted} were counted")),
+        })
     }
 
     /// Looks from time to time whether the table has error logging at all.
@@ -190,18 +229,20 @@ impl State {
     }
 
     /// Reports to ask for, oldest first; the others have their turn later.
-    fn open(&mut self) -> Vec<(String, Report)> {
-        let mut open: Vec<(String, Report)> = Vec::new();
+    fn open(&mut self) -> Vec<Key> {
+        let mut open: Vec<Key> = Vec::new();
         if self.is_refused() {
             return open;
         }
         let mut counted = 0;
+        self.unanswerable.retain(|_, (since, _)| since.elapsed() < REFUSED);
         for case in &self.cases {
             for (report, _) in &case.reports {
                 let key = (case.channel.clone(), report.clone());
-                let wanted = !self.known.contains_key(&key) && !open.contains(&key) && report.upto.is_some();
-                if wanted && open.len() < REPORTS && counted + report.count <= ROWS {
-                    counted += report.count;
+                let told = self.known.contains_key(&key) || self.unanswerable.contains_key(&key);
+                let wanted = !told && !open.contains(&key) && report.upto.is_some();
+                if wanted && open.len() < REPORTS && counted + report.weight() <= ROWS {
+                    counted += report.weight();
                     self.asked.entry(key.clone()).or_insert_with(Instant::now);
                     open.push(key);
                 }
@@ -210,7 +251,12 @@ impl State {
         open
     }
 
-    fn learn(&mut self, open: &[(String, Report)], rows: &[Arc<Row>]) {
+    fn give_up(&mut self, reports: Vec<Key>, reason: &str) {
+        let now = Instant::now();
+        self.unanswerable.extend(reports.into_iter().map(|key| (key, (now, reason.to_owned()))));
+    }
+
+    fn learn(&mut self, open: &[Key], rows: &[Arc<Row>]) {
         let mut by_channel: HashMap<&str, Vec<Report>> = HashMap::new();
         for (channel, report) in open {
             by_channel.entry(channel).or_default().push(report.clone());
@@ -247,10 +293,10 @@ impl State {
         self.pause = (self.pause * 2).clamp(PAUSE, LONGEST);
     }
 
-    fn is_over(&self, key: &(String, Report), patience: Duration) -> bool {
+    fn is_over(&self, key: &Key, patience: Duration) -> bool {
         let (_, report) = key;
         report.upto.is_none()
-            || report.count > ROWS
+            || report.weight() > ROWS
             || self.asked.get(key).is_some_and(|since| since.elapsed() >= patience)
     }
 
@@ -268,6 +314,10 @@ impl State {
             let unknown: Vec<&Report> =
                 case.reports.iter().map(|(report, _)| report).filter(|r| rows(r).is_none()).collect();
             let over = |report: &Report| self.is_over(&(case.channel.clone(), report.clone()), patience);
+            let unanswerable = |report: &Report| {
+                let known = self.unanswerable.get(&(case.channel.clone(), report.clone()));
+                known.map(|(_, reason)| reason.clone())
+            };
             let reason = match &refused {
                 _ if unknown.is_empty() => {
                     let rows = case.reports.iter().filter_map(|(report, _)| rows(report)).flatten();
@@ -276,7 +326,10 @@ impl State {
                     continue;
                 }
                 Some(reason) => reason.clone(),
-                None if unknown.iter().any(|report| report.count > ROWS) => {
+                None if unknown.iter().any(|report| unanswerable(report).is_some()) => {
+                    unknown.iter().find_map(|report| unanswerable(report)).unwrap_or_default()
+                }
+                None if unknown.iter().any(|report| report.weight() > ROWS) => {
                     format!("more than {ROWS} were rejected at once")
                 }
                 None if unknown.iter().any(|report| over(report)) => self.vain(patience),
@@ -289,7 +342,7 @@ impl State {
             ready.push((case, Err((reason, count))));
         }
         let cases = &self.cases;
-        let waits = |(channel, report): &(String, Report)| {
+        let waits = |(channel, report): &Key| {
             cases.iter().any(|case| case.channel == *channel && case.reports.iter().any(|(r, _)| r == report))
         };
         self.asked.retain(|key, _| waits(key));

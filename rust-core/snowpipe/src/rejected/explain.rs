@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::machine::{Report, Token};
+use crate::machine::{Extent, Report, Token};
 
 /// A rejected row as the error table tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +27,17 @@ impl Row {
     }
 
     pub(crate) fn is_of(&self, channel: &str, report: &Report) -> bool {
-        let within = |place: &Token| {
-            report.after.as_ref().is_none_or(|after| place > after)
-                && report.upto.as_ref().is_some_and(|upto| place <= upto)
+        let after = |place: &Token| report.after.as_ref().is_none_or(|after| place > after);
+        let upto = |place: &Token| report.upto.as_ref().is_some_and(|upto| place <= upto);
+        let within = match &report.extent {
+            Extent::Exact => self.place().is_some_and(|place| after(place) && upto(place)),
+            Extent::Earlier { .. } => {
+                let from = |place: &Token| report.after.as_ref().is_none_or(|first| place >= first);
+                let first = self.token.as_ref().or(self.lower.as_ref()).or(self.upper.as_ref());
+                self.place().is_some_and(from) && first.is_some_and(upto)
+            }
         };
-        self.channel == channel && self.place().is_some_and(within)
+        self.channel == channel && within
     }
 }
 
@@ -48,6 +54,30 @@ fn found(channel: &str, report: &Report, rows: &[Arc<Row>]) -> u64 {
 /// Which of the reports of a channel, oldest first, `rows` explains: as many rows as were counted. Where the count ran ahead
 /// of the commits, or behind, reports next to each other are explained together.
 pub(crate) fn explained(channel: &str, reports: &[Report], rows: &[Arc<Row>]) -> Vec<bool> {
+    let (exact, earlier): (Vec<usize>, Vec<usize>) =
+        (0..reports.len()).partition(|at| reports.get(*at).is_some_and(|r| r.extent == Extent::Exact));
+    let mut known = vec![false; reports.len()];
+    let of = |at: &usize| reports.get(*at).cloned();
+    let counted: Vec<Report> = exact.iter().filter_map(of).collect();
+    let told = explained_exactly(channel, &counted, rows);
+    let found = earlier.iter().map(|at| of(at).is_some_and(|report| has_all(channel, &report, rows)));
+    for (at, told) in exact.iter().zip(told).chain(earlier.iter().zip(found)) {
+        if let Some(known) = known.get_mut(*at) {
+            *known = told;
+        }
+    }
+    known
+}
+
+/// Whether `rows` can be all that others left behind: no more than the channel has counted, and those of the append that the
+/// channel names, when it is one of the range. The rows were rejected before this process began, so what is there is all.
+fn has_all(channel: &str, report: &Report, rows: &[Arc<Row>]) -> bool {
+    let Extent::Earlier { bound } = &report.extent else { return false };
+    let last = |row: &Arc<Row>| row.channel == channel && row.upper == *bound;
+    found(channel, report, rows) <= report.count && (bound.is_none() || rows.iter().any(last))
+}
+
+fn explained_exactly(channel: &str, reports: &[Report], rows: &[Arc<Row>]) -> Vec<bool> {
     let founds: Vec<u64> = reports.iter().map(|report| found(channel, report, rows)).collect();
     let mut explained: Vec<bool> =
         reports.iter().zip(&founds).map(|(report, found)| report.count == *found).collect();
@@ -85,7 +115,7 @@ mod tests {
     }
 
     fn report(count: u64, after: u64, upto: u64) -> Report {
-        Report { count, after: (after > 0).then(|| t(after)), upto: Some(t(upto)) }
+        Report { count, after: (after > 0).then(|| t(after)), upto: Some(t(upto)), extent: Extent::Exact }
     }
 
     fn rows(tokens: &[u64]) -> Vec<Arc<Row>> {
@@ -123,6 +153,36 @@ mod tests {
         assert_eq!(explained("c", &ahead, &rows(&[5, 15, 25])), [false, true, true]);
         let apart = [report(2, 0, 10), report(1, 12, 20)];
         assert_eq!(explained("c", &apart, &rows(&[5, 15, 16])), [false, false]);
+    }
+
+    #[test]
+    fn what_others_left_behind_is_known_when_it_can_be_all() {
+        let earlier = |count, bound: Option<u64>| {
+            let extent = Extent::Earlier { bound: bound.map(t) };
+            Report { count, after: Some(t(11)), upto: Some(t(20)), extent }
+        };
+        let within = |tokens: &[u64], upper| -> Vec<Arc<Row>> {
+            rows(tokens)
+                .into_iter()
+                .map(|row| Arc::new(Row { upper: Some(t(upper)), ..(*row).clone() }))
+                .collect()
+        };
+        for (report, rows, expected) in [
+            (earlier(9, None), within(&[], 20), true),
+            (earlier(9, None), within(&[11, 20], 30), true),
+            (earlier(9, Some(20)), within(&[11, 20], 20), true),
+            (earlier(9, Some(20)), within(&[], 20), false),
+            (earlier(9, Some(20)), within(&[11], 15), false),
+            (earlier(9, Some(20)), within(&[5], 20), true),
+            (earlier(1, Some(20)), within(&[11, 20], 20), false),
+            (earlier(1, Some(20)), within(&[10, 20, 21], 20), true),
+        ] {
+            assert_eq!(
+                explained("c", std::slice::from_ref(&report), &rows),
+                [expected],
+                "{report:?} {rows:?}"
+            );
+        }
     }
 
     #[test]

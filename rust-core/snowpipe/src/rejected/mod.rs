@@ -13,4 +13,4 @@ mod scan;
 
 pub(crate) use case::{Case, Exam, Fallback, Told};
 pub(crate) use examiner::Examiner;
-pub(crate) use query::Source;
+pub(crate) use query::{Source, error_query};

@@ -4,9 +4,9 @@
 
 use crate::api::Api;
 use crate::catalog;
-use crate::machine::{Fault, Report, Token};
+use crate::machine::{Extent, Fault, Report, Token};
 use crate::names::{sql_name, stored};
-use crate::request::Destination;
+use crate::request::{Destination, Object};
 
 use super::explain::Row;
 
@@ -16,6 +16,12 @@ const PAYLOAD: usize = 16 << 10;
 const WIDTH: usize = 128;
 /// Rows are in the error table when they are counted, or soon after; older ones need not be read.
 const HOURS: u32 = 24;
+/// Rows that others have published may be as old as the offset token that tells of them.
+const EARLIER_HOURS: u32 = 30 * 24;
+
+const UPPER: &str = "error_metadata:details.offset_token_upper_bound::STRING";
+const LOWER: &str = "error_metadata:details.offset_token_lower_bound::STRING";
+const CHANNEL: &str = "error_metadata:details.channel_name::STRING";
 
 /// Where the error table is and how it is read.
 #[derive(Debug, Clone)]
@@ -32,12 +38,7 @@ pub(crate) struct Source {
 impl Source {
     /// `name` is the table's, `pointer` the JSON Pointer to the offset token.
     pub(crate) fn new(destination: &Destination, name: &str, warehouse: &str, pointer: &str) -> Self {
-        let table = format!(
-            "{}.{}.{}",
-            sql_name(&destination.database),
-            sql_name(&destination.schema),
-            sql_name(name)
-        );
+        let table = table_name(destination, name);
         Self { destination: destination.clone(), table, warehouse: stored(warehouse), token: path(pointer) }
     }
 
@@ -59,27 +60,42 @@ impl Source {
     }
 
     fn statement(&self, reports: &[(String, Report)], limit: u64) -> String {
-        const UPPER: &str = "error_metadata:details.offset_token_upper_bound::STRING";
-        const LOWER: &str = "error_metadata:details.offset_token_lower_bound::STRING";
-        const CHANNEL: &str = "error_metadata:details.channel_name::STRING";
         let Self { table, token, .. } = self;
-        let within = reports.iter().map(|(channel, report)| {
-            let upto = padded(report.upto.as_ref());
-            let after = report.after.as_ref().map_or(String::new(), |after| {
-                format!(" AND LPAD({UPPER}, {WIDTH}, '0') > '{}'", padded(Some(after)))
-            });
-            let channel = text(channel);
-            format!("({CHANNEL} = {channel}{after} AND LPAD({UPPER}, {WIDTH}, '0') <= '{upto}')")
-        });
-        let within: Vec<String> = within.collect();
-        let of = if within.is_empty() { "1 = 1".to_owned() } else { within.join(" OR ") };
+        let within: Vec<String> =
+            reports.iter().map(|(channel, report)| self.within(channel, report)).collect();
+        let of = if within.is_empty() { newer(HOURS) } else { within.join(" OR ") };
         format!(
             "SELECT {CHANNEL}, {LOWER}, {UPPER}, {token}::STRING, \
              CASE WHEN {token} IS NULL THEN LEFT(error_data::STRING, {PAYLOAD}) END, \
              error_code::STRING, LEFT(error_metadata:error_message::STRING, 300) \
              FROM ERROR_TABLE({table}) \
-             WHERE \"TIMESTAMP\" > DATEADD(hour, -{HOURS}, CURRENT_TIMESTAMP()) AND ({of}) LIMIT {limit}"
+             WHERE {of} LIMIT {limit}"
         )
+    }
+
+    /// Rows that a report may be about, as SQL.
+    fn within(&self, channel: &str, report: &Report) -> String {
+        let channel = text(channel);
+        let (from, upto) = (padded(report.after.as_ref()), padded(report.upto.as_ref()));
+        let upper = number(UPPER);
+        let (hours, of) = match &report.extent {
+            Extent::Exact => {
+                let after =
+                    report.after.as_ref().map_or(String::new(), |_| format!("{upper} > '{from}' AND "));
+                (HOURS, format!("{after}{upper} <= '{upto}'"))
+            }
+            Extent::Earlier { bound } => {
+                let token = number(&format!("{}::STRING", self.token));
+                let lower = number(&format!("COALESCE({LOWER}, {UPPER})"));
+                let last = bound
+                    .as_ref()
+                    .map_or(String::new(), |bound| format!(" OR {upper} = '{}'", padded(Some(bound))));
+                let own = format!("{token} >= '{from}' AND {token} <= '{upto}'");
+                let bare = format!("{token} IS NULL AND {upper} >= '{from}' AND {lower} <= '{upto}'");
+                (EARLIER_HOURS, format!("({own} OR {bare}{last})"))
+            }
+        };
+        format!("({} AND {CHANNEL} = {channel} AND {of})", newer(hours))
     }
 }
 
@@ -89,9 +105,31 @@ fn row(cells: Vec<Option<String>>) -> Option<Row> {
     let (channel, lower, upper, token, payload) = (next()?, next(), next(), next(), next());
     let (code, message) = (next().unwrap_or_default(), next().unwrap_or_default());
     let said = format!("{code} {message}").trim().to_owned();
-    let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
-    let (token, lower, upper) = (number(token), number(lower), number(upper));
+    let parsed = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    let (token, lower, upper) = (parsed(token), parsed(lower), parsed(upper));
     Some(Row { channel, token, lower, upper, payload, said })
+}
+
+fn newer(hours: u32) -> String {
+    format!("\"TIMESTAMP\" > DATEADD(hour, -{hours}, CURRENT_TIMESTAMP())")
+}
+
+/// A token as SQL, so that texts compare as numbers.
+fn number(token: &str) -> String {
+    format!("LPAD({token}, {WIDTH}, '0')")
+}
+
+/// Statement that shows the rejected rows of a channel, for people.
+pub(crate) fn error_query(destination: &Destination, channel: &str) -> String {
+    let table = match &destination.object {
+        Object::Table(name) => table_name(destination, name),
+        Object::Pipe(_) => "<table of the pipe>".to_owned(),
+    };
+    format!("SELECT * FROM ERROR_TABLE({table}) WHERE {CHANNEL} = {}", text(channel))
+}
+
+fn table_name(destination: &Destination, name: &str) -> String {
+    format!("{}.{}.{}", sql_name(&destination.database), sql_name(&destination.schema), sql_name(name))
 }
 
 fn padded(token: Option<&Token>) -> String {

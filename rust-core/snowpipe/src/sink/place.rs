@@ -7,6 +7,7 @@ use super::Sink;
 use crate::config::{ChannelType, Resolution};
 use crate::machine::{Id, Rules};
 use crate::names::{self, PipePath};
+use crate::rejected::error_query;
 use crate::request::{Destination, UploadRequest};
 
 /// Documented limit is 10 requests a second and channel.
@@ -79,6 +80,7 @@ impl Sink {
             gap_timeout: config.gap_timeout,
             request_interval: if elastic || *UNPACED { Duration::ZERO } else { REQUEST_INTERVAL },
             byte_rate: if elastic || *UNPACED { u64::MAX } else { BYTE_RATE },
+            error_query: error_query(&place.destination, &place.name),
         }
     }
 }
