@@ -193,6 +193,11 @@ impl Api {
         self.login()?.statement(statement, warehouse).await
     }
 
+    /// A further partition of the answer to a statement.
+    pub(crate) async fn partition(&self, handle: &str, number: usize) -> Result<String, Fault> {
+        self.login()?.partition(handle, number).await
+    }
+
     /// Logs in when that is needed.
     pub(crate) async fn ready(&self) -> Result<(), Fault> {
         let ready = self.ready.as_ref().map_err(Clone::clone)?;

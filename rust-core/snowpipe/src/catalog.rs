@@ -29,6 +29,14 @@ struct Answer {
     meta: Meta,
     #[serde(default)]
     data: Vec<Vec<Option<String>>>,
+    #[serde(rename = "statementHandle", default)]
+    handle: String,
+}
+
+/// A partition of an answer after the first.
+#[derive(Deserialize)]
+struct Part {
+    data: Vec<Vec<Option<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +51,10 @@ struct Meta {
 struct Column {
     name: String,
 }
+
+/// Partitions that are fetched of one answer, and the bytes in all of them.
+const PARTITIONS: usize = 64;
+const LONGEST: usize = 64 << 20;
 
 /// The table of a destination; `None` when it is not shown, or the destination is a pipe.
 pub(crate) async fn table(api: &Api, destination: &Destination) -> Result<Option<Table>, Fault> {
@@ -101,16 +113,34 @@ pub(crate) async fn cells(
     statement: &str,
     warehouse: Option<&str>,
 ) -> Result<Vec<Vec<Option<String>>>, Fault> {
-    let answer = answer(api, statement, warehouse).await?;
-    match answer.meta.partitions.len() {
-        0 | 1 => Ok(answer.data),
-        _ => Err(unusable("the answer of the SQL API comes in more than one part")),
-    }
+    Ok(answer(api, statement, warehouse).await?.data)
 }
 
+/// The answer with the rows of all its partitions. One that is too large is refused: less has to be asked for.
 async fn answer(api: &Api, statement: &str, warehouse: Option<&str>) -> Result<Answer, Fault> {
     let text = api.statement(statement, warehouse).await?;
-    serde_json::from_str(&text).map_err(|_| unusable("the answer of the SQL API cannot be read"))
+    let mut answer: Answer = parsed(&text)?;
+    let (partitions, mut length) = (answer.meta.partitions.len(), text.len());
+    let too_large = || {
+        let detail = format!("the answer of the SQL API is too large, it comes in {partitions} parts");
+        Fault { class: FaultClass::Rejected, detail, retry_after: None }
+    };
+    if partitions > PARTITIONS {
+        return Err(too_large());
+    }
+    for number in 1..partitions {
+        let text = api.partition(&answer.handle, number).await?;
+        length += text.len();
+        if length > LONGEST {
+            return Err(too_large());
+        }
+        answer.data.extend(parsed::<Part>(&text)?.data);
+    }
+    Ok(answer)
+}
+
+fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
+    serde_json::from_str(text).map_err(|_| unusable("the answer of the SQL API cannot be read"))
 }
 
 fn unusable(detail: &str) -> Fault {

@@ -1,5 +1,7 @@
 //! Host and token of the streaming calls: found once, shared by all channels, renewed before they expire.
 
+mod sql;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, Response, StatusCode};
@@ -94,45 +96,6 @@ impl Login {
     /// The role that was asked for.
     pub(crate) fn role(&self) -> Option<&str> {
         self.identity.role()
-    }
-
-    /// Runs a statement through the SQL API, which takes the login token as it is.
-    ///
-    /// # Errors
-    /// A fault with what the service said.
-    pub(crate) async fn statement(&self, statement: &str, warehouse: Option<&str>) -> Result<String, Fault> {
-        let token = self.login_token(&mut *self.state.lock().await)?;
-        let mut body = serde_json::json!({ "statement": statement, "timeout": CALL_TIMEOUT.as_secs() });
-        if let Some(role) = self.role() {
-            body["role"] = role.into();
-        }
-        if let Some(warehouse) = warehouse {
-            body["warehouse"] = warehouse.into();
-        }
-        let mut request = self
-            .client
-            .post(join(&self.control, "api/v2/statements"))
-            .bearer_auth(token.expose_secret())
-            .header("Accept", "application/json")
-            .timeout(CALL_TIMEOUT)
-            .json(&body);
-        if let Some(token_type) = self.identity.token_type() {
-            request = request.header("X-Snowflake-Authorization-Token-Type", token_type);
-        }
-        let response = request.send().await.map_err(|error| self.transport(&error))?;
-        let status = response.status();
-        let text = response.text().await.map_err(|error| self.transport(&error))?;
-        if status.is_success() {
-            return Ok(text);
-        }
-        let detail = format!("HTTP {}{}", status.as_u16(), reason(&text));
-        let class = match status {
-            StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled,
-            StatusCode::REQUEST_TIMEOUT => FaultClass::Transient,
-            _ if status.is_server_error() => FaultClass::Transient,
-            _ => FaultClass::Rejected,
-        };
-        Err(Fault { class, detail, retry_after: None })
     }
 
     /// The session to use for a call now; asks the service only for what is missing or about to expire.

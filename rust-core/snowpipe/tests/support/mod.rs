@@ -37,7 +37,7 @@ impl World {
         World::of(options, changes).await
     }
 
-    async fn of(mut options: Options, changes: &[(&str, &str)]) -> World {
+    pub async fn of(mut options: Options, changes: &[(&str, &str)]) -> World {
         options.snowflake.journal.body_bytes = 32 << 20;
         let cloud = LocalCloud::start(options).await.unwrap();
         let statements = "CREATE DATABASE DB; CREATE SCHEMA DB.SC; \
@@ -70,11 +70,16 @@ impl World {
 
     /// Announces rows `start..=end`.
     pub fn begin(&self, sink: &Sink, start: u64, end: u64, previous: u64) -> u64 {
+        self.begin_in("orders.shard-0", sink, start, end, previous)
+    }
+
+    /// Announces rows `start..=end` for the channel of `group`.
+    pub fn begin_in(&self, group: &str, sink: &Sink, start: u64, end: u64, previous: u64) -> u64 {
         let request = [
             ("Database", "DB".to_owned()),
             ("Schema", "SC".to_owned()),
             ("Table", "T".to_owned()),
-            ("Channel Group", "orders.shard-0".to_owned()),
+            ("Channel Group", group.to_owned()),
             ("Offset Token Start", start.to_string()),
             ("Offset Token End", end.to_string()),
             ("Offset Token Previous", previous.to_string()),

@@ -36,6 +36,8 @@ pub struct Options {
     /// Appends advance the offset token, but their rows are neither decoded nor stored, nor counted: what a client costs
     /// can be measured with next to no server behind it.
     pub discard_rows: bool,
+    /// Rows in one partition of an answer of the SQL API; the service chooses by size, and tells nobody how.
+    pub partition_rows: usize,
     /// What the journal keeps.
     pub journal: JournalOptions,
     /// SQLite file that keeps tables, channels and grants over a restart; in memory when absent.
@@ -57,6 +59,7 @@ impl Default for Options {
             limits: Limits::default(),
             quirks: Quirks::default(),
             discard_rows: false,
+            partition_rows: 10_000,
             journal: JournalOptions::default(),
             state: None,
         }

@@ -1,20 +1,26 @@
 //! The SQL API: `POST /api/v2/statements` and the result of a statement by its handle.
 //!
-//! Statements run to their end within the request; a handle can be asked again while it is remembered.
+//! Statements run to their end within the request; a handle can be asked again while it is remembered. The first partition
+//! comes with the answer, the others are asked for by number, hold nothing but rows and come compressed:
+//! <https://docs.snowflake.com/en/developer-guide/sql-api/handling-responses#retrieving-additional-partitions>.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
 
 use axum::Json;
-use axum::extract::{Path as Segments, State};
+use axum::extract::{Path as Segments, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ApiError;
 use super::login::{bearer, require_accept};
+use super::query::Pairs;
 use crate::auth::Session;
 use crate::catalog::{DataType, Zone};
 use crate::locks::lock;
@@ -28,11 +34,17 @@ const REMEMBERED: usize = 100;
 /// Results by statement handle, newest last.
 #[derive(Default)]
 pub(crate) struct Results {
-    newest: Mutex<VecDeque<(String, Value)>>,
+    newest: Mutex<VecDeque<(String, Arc<Kept>)>>,
+}
+
+/// A result: the answer with the first partition, and the rows of the others.
+struct Kept {
+    answer: Value,
+    others: Vec<Vec<Vec<Option<String>>>>,
 }
 
 impl Results {
-    fn put(&self, handle: String, result: Value) {
+    fn put(&self, handle: String, result: Arc<Kept>) {
         let mut newest = lock(&self.newest);
         newest.push_back((handle, result));
         if newest.len() > REMEMBERED {
@@ -40,8 +52,8 @@ impl Results {
         }
     }
 
-    fn get(&self, handle: &str) -> Option<Value> {
-        lock(&self.newest).iter().find(|(known, _)| known == handle).map(|(_, result)| result.clone())
+    fn get(&self, handle: &str) -> Option<Arc<Kept>> {
+        lock(&self.newest).iter().find(|(known, _)| known == handle).map(|(_, result)| Arc::clone(result))
     }
 }
 
@@ -85,23 +97,37 @@ pub(super) async fn run(
     let handle = uuid::Uuid::new_v4().to_string();
     match answer {
         Ok(answer) => {
-            let result = encode(&answer, &handle);
-            snowflake.results().put(handle, result.clone());
-            Ok(Json(result).into_response())
+            let result = Arc::new(encode(&answer, &handle, snowflake.options().partition_rows));
+            snowflake.results().put(handle, Arc::clone(&result));
+            Ok(Json(&result.answer).into_response())
         }
         Err(error) => Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(failure(&error, &handle))).into_response()),
     }
 }
 
-/// `GET /api/v2/statements/{handle}`.
+/// `GET /api/v2/statements/{handle}`, with `?partition=` for one of the further partitions.
 pub(super) async fn result(
     State(snowflake): State<Snowflake>,
     Segments(handle): Segments<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     session(&snowflake, &headers)?;
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "391918", "Statement handle is not known.");
-    snowflake.results().get(&handle).map(Json).ok_or_else(missing)
+    let result = snowflake.results().get(&handle).ok_or_else(missing)?;
+    let number = match Pairs::query(&query.unwrap_or_default()).get("partition").map(str::parse::<usize>) {
+        None | Some(Ok(0)) => return Ok(Json(&result.answer).into_response()),
+        Some(Ok(number)) => number,
+        Some(Err(_)) => return Err(ApiError::bad_request("391911", "Invalid partition number.")),
+    };
+    let no_such = || ApiError::bad_request("391911", format!("There is no partition {number}."));
+    let rows = result.others.get(number - 1).ok_or_else(no_such)?;
+    let failed = |_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "000603", "Internal error");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(json!({ "data": rows }).to_string().as_bytes()).map_err(failed)?;
+    let body = gzip.finish().map_err(failed)?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, "gzip")];
+    Ok((headers, body).into_response())
 }
 
 /// `POST /api/v2/statements/{handle}/cancel`: everything has ended already.
@@ -133,17 +159,29 @@ fn failure(error: &SqlError, handle: &str) -> Value {
     })
 }
 
-fn encode(answer: &Answer, handle: &str) -> Value {
+fn encode(answer: &Answer, handle: &str, partition_rows: usize) -> Kept {
     let rows = answer.api_rows();
+    let count = rows.len();
+    let mut partitions: VecDeque<Vec<_>> =
+        rows.chunks(partition_rows.max(1)).map(<[Vec<Option<String>>]>::to_vec).collect();
+    let size = |rows: &Vec<Vec<Option<String>>>| json!(rows).to_string().len();
+    let mut info: Vec<Value> = partitions
+        .iter()
+        .map(|rows| json!({"rowCount": rows.len(), "uncompressedSize": size(rows)}))
+        .collect();
+    let first = partitions.pop_front().unwrap_or_default();
+    if info.is_empty() {
+        info.push(json!({"rowCount": 0, "uncompressedSize": size(&first)}));
+    }
     let url = format!("/api/v2/statements/{handle}");
-    json!({
+    let answer = json!({
         "resultSetMetaData": {
-            "numRows": rows.len(),
+            "numRows": count,
             "format": "jsonv2",
-            "partitionInfo": [{"rowCount": rows.len(), "uncompressedSize": 0}],
+            "partitionInfo": info,
             "rowType": answer.columns.iter().map(|(name, data_type)| row_type(name, data_type)).collect::<Vec<_>>(),
         },
-        "data": rows,
+        "data": first,
         "code": "090001",
         "statementStatusUrl": url,
         "requestId": handle,
@@ -151,7 +189,8 @@ fn encode(answer: &Answer, handle: &str) -> Value {
         "statementHandle": handle,
         "message": "Statement executed successfully.",
         "createdOn": chrono::Utc::now().timestamp_millis(),
-    })
+    });
+    Kept { answer, others: partitions.into() }
 }
 
 fn row_type(name: &str, data_type: &DataType) -> Value {

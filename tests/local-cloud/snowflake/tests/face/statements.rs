@@ -1,6 +1,9 @@
 //! The SQL API.
 
+use std::io::Read as _;
+
 use http::{Method, StatusCode};
+use local_snowflake::Options;
 use serde_json::{Value, json};
 
 use crate::client::{Reply, World};
@@ -59,6 +62,30 @@ async fn a_result_has_types_and_text() {
     assert_eq!(again.json()["data"], answer["data"]);
     let unknown = world.call(Method::GET, "/api/v2/statements/none", "").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_results_come_in_partitions() {
+    let world = World::with(Options { partition_rows: 2, ..Options::default() }).await;
+    world.sql("CREATE TABLE t (n INT); INSERT INTO t VALUES (1), (2), (3), (4), (5)");
+    let body = json!({"statement": "SELECT n FROM demo.public.t ORDER BY n"});
+    let answer = statement(&world, body).await.json();
+    let info = answer["resultSetMetaData"]["partitionInfo"].as_array().unwrap();
+    let counts: Vec<u64> = info.iter().map(|part| part["rowCount"].as_u64().unwrap()).collect();
+    assert_eq!((counts, &answer["data"]), (vec![2, 2, 1], &json!([["1"], ["2"]])));
+    let path = format!("/api/v2/statements/{}?partition=", answer["statementHandle"].as_str().unwrap());
+    let first = world.call(Method::GET, &format!("{path}0"), "").await.json();
+    assert_eq!(first, answer);
+    for (number, rows) in [(1, json!([["3"], ["4"]])), (2, json!([["5"]]))] {
+        let part = world.call(Method::GET, &format!("{path}{number}"), "").await;
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&part.body[..]).read_to_string(&mut text).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "data": rows }));
+    }
+    for number in ["3", "x"] {
+        let reply = world.call(Method::GET, &format!("{path}{number}"), "").await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text());
+    }
 }
 
 #[tokio::test(start_paused = true)]
