@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::Command;
 
 use super::cloud::Cloud;
 use super::compression::{self, Compression};
 use super::peer;
 use super::publisher::{Publisher, Volume};
-use super::rig::Rig;
+use super::rig::{Rig, long_queue};
 use super::{commits, document, machine, performance, publish_report, python};
 use crate::error::Result;
 use crate::place::Place;
@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1.0)]
     volume: f64,
     /// Length of the measurement of delays, for NiFi and for Snowflake's client; 0 leaves it out.
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 40.0)]
     trickle_seconds: f64,
     /// Write everything measured to this file as JSON.
     #[arg(long, value_name = "FILE")]
@@ -173,7 +173,7 @@ impl<'a> Bench<'a> {
             ("SHARDFLOW_CHANNEL_PACE".to_owned(), "off".to_owned()),
             ("SSL_CERT_FILE".to_owned(), cloud.endpoints.snowflake_ca_file.clone()),
         ];
-        let rig = Rig::start(place, folder, env, |_: &mut Value| {}, progress).await?;
+        let rig = Rig::start(place, folder, env, long_queue, progress).await?;
         rig.set_up_publisher(&cloud.endpoints).await?;
         Ok(Self { place, cloud, rig, rows, row_bytes, python })
     }

@@ -34,13 +34,13 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Enough for a few seconds, so that the start of the processor and the login, which are counted, do not decide; less
-    /// than the queue takes.
+    /// Enough that the start of the processor, the login and what NiFi does in between, which are counted, do not
+    /// decide.
     pub fn of(channels: u32, part: f64) -> Self {
         let full = match channels {
-            1 => 900.0,
-            2..=4 => 960.0,
-            _ => 1_600.0,
+            1 => 1_800.0,
+            2..=4 => 2_400.0,
+            _ => 3_200.0,
         };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few hundred at most")]
         let megabytes = (full * part).max(8.0) as u64;

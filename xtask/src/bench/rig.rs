@@ -205,9 +205,28 @@ pub fn only_consumer(flow: &mut Value) {
     }
 }
 
+/// Lets the queues take all that is to be published.
+pub fn long_queue(flow: &mut Value) {
+    let connections = flow.pointer_mut("/flowContents/connections").and_then(Value::as_array_mut);
+    for connection in connections.into_iter().flatten() {
+        connection["backPressureDataSizeThreshold"] = json!("16 GB");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn queues_take_more() {
+        let mut flow =
+            json!({ "flowContents": { "connections": [{ "backPressureDataSizeThreshold": "2 GB" }] } });
+        long_queue(&mut flow);
+        assert_eq!(
+            flow.pointer("/flowContents/connections/0/backPressureDataSizeThreshold"),
+            Some(&json!("16 GB"))
+        );
+    }
 
     #[test]
     fn the_consumer_is_left_alone() {

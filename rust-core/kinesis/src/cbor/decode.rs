@@ -11,39 +11,55 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 type Read<T> = Result<T, SerdeError>;
+type Decoded<T> = Result<T, minicbor::decode::Error>;
 type Members<'f> = &'f mut dyn FnMut(&Schema<'_>, &mut dyn ShapeDeserializer) -> Read<()>;
 type Elements<'f> = &'f mut dyn FnMut(&mut dyn ShapeDeserializer) -> Read<()>;
 type Entries<'f> = &'f mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Read<()>;
 
 /// Reads one body. Maps and arrays of definite and indefinite length, unknown members, nulls and tags are understood.
-pub(super) struct CborDeserializer<'a> {
-    decoder: Decoder<'a>,
-    /// The same bytes, owned; blobs are slices of them.
+pub(super) struct CborDeserializer {
+    /// Blobs are slices of it.
     body: Bytes,
+    position: usize,
     depth: u32,
     told: Option<(Arc<Wire>, Operation)>,
 }
 
-impl<'a> CborDeserializer<'a> {
-    /// `input` and `body` hold the same bytes. `told` is informed when they show that the server's CBOR is not
-    /// Kinesis'.
-    pub(super) fn new(input: &'a [u8], body: Bytes, told: Option<(Arc<Wire>, Operation)>) -> Self {
-        Self { decoder: Decoder::new(input), body, depth: 0, told }
+impl CborDeserializer {
+    /// `told` is informed when the body shows that the server's CBOR is not Kinesis'.
+    pub(super) fn new(body: Bytes, told: Option<(Arc<Wire>, Operation)>) -> Self {
+        Self { body, position: 0, depth: 0, told }
     }
 
     /// Reads as a structure without members.
     pub(super) fn empty() -> Self {
-        Self::new(&[], Bytes::new(), None)
+        Self::new(Bytes::new(), None)
+    }
+
+    /// A decoder where reading has come to.
+    fn decoder(&self) -> Decoder<'_> {
+        let mut decoder = Decoder::new(&self.body);
+        decoder.set_position(self.position);
+        decoder
+    }
+
+    /// Reads something, and goes on behind it.
+    fn decode<'s, T>(&'s mut self, read: impl FnOnce(&mut Decoder<'s>) -> Decoded<T>) -> Read<T> {
+        let mut decoder = Decoder::new(&self.body);
+        decoder.set_position(self.position);
+        let value = read(&mut decoder).map_err(malformed)?;
+        self.position = decoder.position();
+        Ok(value)
     }
 
     /// Type of the next value, past its tags.
     fn next(&mut self) -> Read<Type> {
-        loop {
-            match self.decoder.datatype().map_err(malformed)? {
-                Type::Tag => self.decoder.tag().map(|_| ()).map_err(malformed)?,
-                other => return Ok(other),
+        self.decode(|decoder| {
+            while decoder.datatype()? == Type::Tag {
+                decoder.tag()?;
             }
-        }
+            decoder.datatype()
+        })
     }
 
     /// Whether a container has another item; consumes the break of an indefinite one.
@@ -54,36 +70,46 @@ impl<'a> CborDeserializer<'a> {
                 *n -= 1;
                 Ok(true)
             }
-            None if self.decoder.datatype().map_err(malformed)? == Type::Break => {
-                self.decoder.skip().map_err(malformed)?;
-                Ok(false)
-            }
-            None => Ok(true),
+            None => self.decode(|decoder| {
+                let ends = decoder.datatype()? == Type::Break;
+                if ends {
+                    decoder.skip()?;
+                }
+                Ok(!ends)
+            }),
         }
     }
 
-    fn text(&mut self) -> Read<Cow<'a, str>> {
-        match self.next()? {
-            Type::String => self.decoder.str().map(Cow::Borrowed).map_err(malformed),
-            Type::StringIndef => self
-                .decoder
-                .str_iter()
-                .and_then(Iterator::collect::<Result<String, _>>)
-                .map(Cow::Owned)
-                .map_err(malformed),
-            other => Err(unexpected("text", other)),
-        }
+    /// Text that borrows from `body`, which is this one's.
+    fn text<'b>(&mut self, body: &'b Bytes) -> Read<Cow<'b, str>> {
+        let found = self.next()?;
+        let mut decoder = Decoder::new(body);
+        decoder.set_position(self.position);
+        let text = match found {
+            Type::String => decoder.str().map(Cow::Borrowed),
+            Type::StringIndef => {
+                decoder.str_iter().and_then(Iterator::collect::<Result<String, _>>).map(Cow::Owned)
+            }
+            other => return Err(unexpected("text", other)),
+        };
+        self.position = decoder.position();
+        text.map_err(malformed)
+    }
+
+    fn owned_text(&mut self) -> Read<String> {
+        let body = self.body.clone();
+        self.text(&body).map(Cow::into_owned)
     }
 
     fn integer<T: TryFrom<i64>>(&mut self, target: &str) -> Read<T> {
         self.next()?;
-        let value = self.decoder.i64().map_err(malformed)?;
+        let value = self.decode(Decoder::i64)?;
         T::try_from(value).map_err(|_| SerdeError::numeric_coercion_overflow(target, value.to_string()))
     }
 
     fn float(&mut self) -> Read<f64> {
         match self.next()? {
-            Type::F32 | Type::F64 => self.decoder.f64().map_err(malformed),
+            Type::F32 | Type::F64 => self.decode(Decoder::f64),
             _ => self.integer::<i32>("double").map(f64::from),
         }
     }
@@ -92,11 +118,13 @@ impl<'a> CborDeserializer<'a> {
     fn members(&mut self, schema: &Schema<'_>, required: &[&'static str], consumer: Members<'_>) -> Read<()> {
         let mut missing = required.to_vec();
         self.next()?;
-        let mut left = self.decoder.map().map_err(malformed)?;
+        let mut left = self.decode(Decoder::map)?;
+        // Names borrow from it while the members are read.
+        let body = self.body.clone();
         while self.more(&mut left)? {
-            let key = self.text()?;
-            self.next()?;
-            let Some(member) = schema.member_schema(&key).filter(|_| !self.is_null()) else {
+            let key = self.text(&body)?;
+            let kind = self.next()?;
+            let Some(member) = schema.member_schema(&key).filter(|_| !is_nothing(kind)) else {
                 self.skip_value()?;
                 continue;
             };
@@ -108,6 +136,10 @@ impl<'a> CborDeserializer<'a> {
             None => Ok(()),
         }
     }
+}
+
+fn is_nothing(kind: Type) -> bool {
+    matches!(kind, Type::Null | Type::Undefined)
 }
 
 /// Members without which an answer must not be believed: the SDK would fill them in, and an empty answer would then
@@ -129,7 +161,7 @@ fn unexpected(wanted: &str, found: Type) -> SerdeError {
     SerdeError::type_mismatch(format!("expected {wanted}, found {found}"))
 }
 
-impl ShapeDeserializer for CborDeserializer<'_> {
+impl ShapeDeserializer for CborDeserializer {
     fn read_struct(&mut self, schema: &Schema<'_>, consumer: Members<'_>) -> Read<()> {
         let required = if self.depth == 0 { required(schema) } else { &[] };
         if self.depth == 0 && self.body.is_empty() {
@@ -147,7 +179,7 @@ impl ShapeDeserializer for CborDeserializer<'_> {
 
     fn read_list(&mut self, _: &Schema<'_>, consumer: Elements<'_>) -> Read<()> {
         self.next()?;
-        let mut left = self.decoder.array().map_err(malformed)?;
+        let mut left = self.decode(Decoder::array)?;
         while self.more(&mut left)? {
             consumer(self)?;
         }
@@ -156,9 +188,9 @@ impl ShapeDeserializer for CborDeserializer<'_> {
 
     fn read_map(&mut self, _: &Schema<'_>, consumer: Entries<'_>) -> Read<()> {
         self.next()?;
-        let mut left = self.decoder.map().map_err(malformed)?;
+        let mut left = self.decode(Decoder::map)?;
         while self.more(&mut left)? {
-            let key = self.text()?.into_owned();
+            let key = self.owned_text()?;
             consumer(key, self)?;
         }
         Ok(())
@@ -166,7 +198,7 @@ impl ShapeDeserializer for CborDeserializer<'_> {
 
     fn read_boolean(&mut self, _: &Schema<'_>) -> Read<bool> {
         self.next()?;
-        self.decoder.bool().map_err(malformed)
+        self.decode(Decoder::bool)
     }
 
     fn read_byte(&mut self, _: &Schema<'_>) -> Read<i8> {
@@ -187,7 +219,7 @@ impl ShapeDeserializer for CborDeserializer<'_> {
 
     fn read_float(&mut self, _: &Schema<'_>) -> Read<f32> {
         self.next()?;
-        self.decoder.f32().map_err(malformed)
+        self.decode(Decoder::f32)
     }
 
     fn read_double(&mut self, _: &Schema<'_>) -> Read<f64> {
@@ -203,22 +235,20 @@ impl ShapeDeserializer for CborDeserializer<'_> {
     }
 
     fn read_string(&mut self, _: &Schema<'_>) -> Read<String> {
-        self.text().map(Cow::into_owned)
+        self.owned_text()
     }
 
     fn read_blob(&mut self, _: &Schema<'_>) -> Read<Blob> {
         match self.next()? {
             Type::Bytes => {
-                let length = self.decoder.bytes().map_err(malformed)?.len();
-                let end = self.decoder.position();
+                let length = self.decode(|decoder| decoder.bytes().map(<[u8]>::len))?;
+                let end = self.position;
                 Ok(Blob::from_maybe_shared(self.body.slice(end - length..end)))
             }
             Type::BytesIndef => {
-                let mut whole = Vec::new();
-                for chunk in self.decoder.bytes_iter().map_err(malformed)? {
-                    whole.extend_from_slice(chunk.map_err(malformed)?);
-                }
-                Ok(Blob::new(whole))
+                let chunks = self
+                    .decode(|decoder| decoder.bytes_iter()?.collect::<Decoded<Vec<_>>>().map(|c| c.concat()));
+                chunks.map(Blob::new)
             }
             other => {
                 // Some emulators put base64 text into CBOR. Guessing would corrupt payloads that are text themselves.
@@ -233,8 +263,8 @@ impl ShapeDeserializer for CborDeserializer<'_> {
     /// Milliseconds, with or without tag 1, as integer or floating point number.
     fn read_timestamp(&mut self, _: &Schema<'_>) -> Read<DateTime> {
         let millis = match self.next()? {
-            Type::F32 | Type::F64 => whole_millis(self.decoder.f64().map_err(malformed)?)?,
-            _ => self.decoder.i64().map_err(malformed)?,
+            Type::F32 | Type::F64 => whole_millis(self.decode(Decoder::f64)?)?,
+            _ => self.decode(Decoder::i64)?,
         };
         Ok(DateTime::from_millis(millis))
     }
@@ -244,7 +274,7 @@ impl ShapeDeserializer for CborDeserializer<'_> {
     }
 
     fn is_null(&self) -> bool {
-        matches!(self.decoder.datatype(), Ok(Type::Null | Type::Undefined))
+        self.decoder().datatype().is_ok_and(is_nothing)
     }
 
     fn read_null(&mut self) -> Read<()> {
@@ -252,7 +282,7 @@ impl ShapeDeserializer for CborDeserializer<'_> {
     }
 
     fn skip_value(&mut self) -> Read<()> {
-        self.decoder.skip().map_err(malformed)
+        self.decode(Decoder::skip)
     }
 
     fn container_size(&self) -> Option<usize> {

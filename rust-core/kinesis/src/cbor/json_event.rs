@@ -3,11 +3,8 @@
 //!
 //! It only understands what events are. Whatever else comes is for the SDK's own decoder to judge.
 
-use super::decode::CborDeserializer;
 use super::time::epoch_millis;
-use aws_smithy_schema::Schema;
-use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
-use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document};
+use aws_smithy_types::DateTime;
 use base64_simd::{AsOut, STANDARD};
 use bytes::Bytes;
 use minicbor::Encoder;
@@ -31,7 +28,9 @@ struct Event<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Record<'a> {
     sequence_number: &'a str,
-    data: &'a str,
+    /// Base64 needs no check of its own: what is not part of its alphabet is refused when it is decoded.
+    #[serde(borrow)]
+    data: &'a [u8],
     #[serde(borrow)]
     partition_key: Cow<'a, str>,
     approximate_arrival_timestamp: Option<f64>,
@@ -73,114 +72,13 @@ impl Record<'_> {
             let millis = epoch_millis(&DateTime::from_secs_f64(seconds));
             out.str("ApproximateArrivalTimestamp").ok()?.tag(IanaTag::Timestamp).ok()?.i64(millis).ok()?;
         }
-        let length = STANDARD.decoded_length(self.data.as_bytes()).ok()?;
+        let length = STANDARD.decoded_length(self.data).ok()?;
         out.str("Data").ok()?.bytes_len(u64::try_from(length).ok()?).ok()?;
         let buffer = out.writer_mut();
         let start = buffer.len();
         buffer.resize(start + length, 0);
-        STANDARD.decode(self.data.as_bytes(), buffer[start..].as_out()).ok()?;
+        STANDARD.decode(self.data, buffer[start..].as_out()).ok()?;
         Some(())
-    }
-}
-
-/// Reads a transcribed event, as the one structure that it is.
-pub(super) struct Transcribed(pub(super) Bytes);
-
-fn only_a_structure<T>() -> Result<T, SerdeError> {
-    Err(SerdeError::unsupported("an event is a structure"))
-}
-
-impl ShapeDeserializer for Transcribed {
-    fn read_struct(
-        &mut self,
-        schema: &Schema<'_>,
-        consumer: &mut dyn FnMut(&Schema<'_>, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        CborDeserializer::new(&self.0, self.0.clone(), None).read_struct(schema, consumer)
-    }
-
-    fn read_list(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_map(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_boolean(&mut self, _: &Schema<'_>) -> Result<bool, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_byte(&mut self, _: &Schema<'_>) -> Result<i8, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_short(&mut self, _: &Schema<'_>) -> Result<i16, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_integer(&mut self, _: &Schema<'_>) -> Result<i32, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_long(&mut self, _: &Schema<'_>) -> Result<i64, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_float(&mut self, _: &Schema<'_>) -> Result<f32, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_double(&mut self, _: &Schema<'_>) -> Result<f64, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_big_integer(&mut self, _: &Schema<'_>) -> Result<BigInteger, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_big_decimal(&mut self, _: &Schema<'_>) -> Result<BigDecimal, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_string(&mut self, _: &Schema<'_>) -> Result<String, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_blob(&mut self, _: &Schema<'_>) -> Result<Blob, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_timestamp(&mut self, _: &Schema<'_>) -> Result<DateTime, SerdeError> {
-        only_a_structure()
-    }
-
-    fn read_document(&mut self, _: &Schema<'_>) -> Result<Document, SerdeError> {
-        only_a_structure()
-    }
-
-    fn is_null(&self) -> bool {
-        false
-    }
-
-    fn read_null(&mut self) -> Result<(), SerdeError> {
-        only_a_structure()
-    }
-
-    fn skip_value(&mut self) -> Result<(), SerdeError> {
-        Ok(())
-    }
-
-    fn container_size(&self) -> Option<usize> {
-        None
     }
 }
 

@@ -4,7 +4,7 @@ use super::answer::{self, Encoding};
 use super::decode::CborDeserializer;
 use super::encode::CborSerializer;
 use super::error;
-use super::json_event::{Transcribed, transcribe};
+use super::json_event::transcribe;
 use super::wire::{Operation, Wire, WireFormat};
 use aws_smithy_json::protocol::aws_json_rpc::AwsJsonRpcProtocol;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
@@ -140,8 +140,7 @@ impl ClientProtocolInner for KinesisProtocol {
             Encoding::Other => Err(SerdeError::invalid_input("an answer that is neither CBOR nor JSON")),
             Encoding::Cbor | Encoding::Empty => {
                 let told = operation(cfg).map(|operation| (Arc::clone(&self.shared.wire), operation));
-                let input = response.body().bytes().unwrap_or_default();
-                Ok(Box::new(CborDeserializer::new(input, answer::body(response), told)))
+                Ok(Box::new(CborDeserializer::new(answer::body(response), told)))
             }
         }
     }
@@ -164,10 +163,7 @@ impl ClientProtocolInner for KinesisProtocol {
     ) -> Result<Box<dyn ShapeDeserializer + 'a>, SerdeError> {
         match self.judge(response, cfg) {
             Encoding::Json => self.shared.json.deserialize_error_response(response, cfg),
-            Encoding::Cbor => {
-                let input = response.body().bytes().unwrap_or_default();
-                Ok(Box::new(CborDeserializer::new(input, answer::body(response), None)))
-            }
+            Encoding::Cbor => Ok(Box::new(CborDeserializer::new(answer::body(response), None))),
             Encoding::Empty | Encoding::Other => Ok(Box::new(CborDeserializer::empty())),
         }
     }
@@ -229,13 +225,13 @@ impl DynCodec for EventCodec {
     fn create_deserializer<'a>(&self, payload: &'a [u8]) -> Box<dyn ShapeDeserializer + 'a> {
         match (self.judge(payload), self.json.payload_codec()) {
             (Encoding::Json, Some(json)) => match transcribe(payload) {
-                Some(event) => Box::new(Transcribed(event)),
+                Some(event) => Box::new(CborDeserializer::new(event, None)),
                 None => json.create_deserializer(payload),
             },
             _ => {
                 let told = (Arc::clone(&self.wire), Operation::SubscribeToShard);
                 // The SDK lends the payload as a slice: one copy for all records of an event instead of one each.
-                Box::new(CborDeserializer::new(payload, Bytes::copy_from_slice(payload), Some(told)))
+                Box::new(CborDeserializer::new(Bytes::copy_from_slice(payload), Some(told)))
             }
         }
     }
