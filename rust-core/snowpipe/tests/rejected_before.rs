@@ -120,6 +120,25 @@ async fn a_flow_file_skipped_in_part_is_told_its_earlier_and_its_own_rejections(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_node_left_behind_is_told_by_a_node_that_has_the_channel() {
+    let world = World::with(Duration::from_millis(30), &EXACT).await;
+    let sink = world.node();
+    assert_eq!(again(&world, &sink, (1, 10, &[])).await.state, State::Committed);
+    for flow_file in [(11, 20, &[14_u64][..]), (21, 30, &[25])] {
+        crash(&world, &[flow_file]).await;
+    }
+    for (flow_file, bad) in [((11, 20, &[14_u64][..]), 14), ((21, 30, &[25]), 25)] {
+        let mut ended = again(&world, &sink, flow_file).await;
+        while ended.state == State::Retry {
+            ended = again(&world, &sink, flow_file).await;
+        }
+        assert_eq!((taken_out(&ended, flow_file), ended.row_errors), (vec![bad_row(bad)], 1), "{ended:?}");
+    }
+    assert_eq!(world.rows().await.len(), 28);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_part_without_rejections_before_is_success() {
     let world = World::with(Duration::from_millis(30), &EXACT).await;
     crash(&world, &[(1, 10, &[4]), (11, 20, &[])]).await;

@@ -138,8 +138,11 @@ impl RowErrors {
         let suspects = self.suspects(count, &window, &candidates.bodies);
         let narrow = self.narrow(count, &candidates.bodies);
         let message = self.text(count, &window, &suspects, narrow.as_ref());
-        if suspects.is_empty() {
+        let ours = window.iter().chain(&candidates.bodies).map(|range| &range.end).max();
+        if suspects.is_empty() || committed > ours {
             self.earlier.note(status, committed);
+        }
+        if suspects.is_empty() {
             self.remember_bound(report, message);
             return count;
         }
