@@ -42,7 +42,7 @@ impl Volume {
             2..=4 => 2_400.0,
             _ => 3_200.0,
         };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few hundred at most")]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
         let megabytes = (full * part).max(8.0) as u64;
         Self { channels, megabytes }
     }

@@ -36,17 +36,9 @@ impl CborDeserializer {
         Self::new(Bytes::new(), None)
     }
 
-    /// A decoder where reading has come to.
-    fn decoder(&self) -> Decoder<'_> {
-        let mut decoder = Decoder::new(&self.body);
-        decoder.set_position(self.position);
-        decoder
-    }
-
     /// Reads something, and goes on behind it.
     fn decode<'s, T>(&'s mut self, read: impl FnOnce(&mut Decoder<'s>) -> Decoded<T>) -> Read<T> {
-        let mut decoder = Decoder::new(&self.body);
-        decoder.set_position(self.position);
+        let mut decoder = decoder(&self.body, self.position);
         let value = read(&mut decoder).map_err(malformed)?;
         self.position = decoder.position();
         Ok(value)
@@ -55,10 +47,12 @@ impl CborDeserializer {
     /// Type of the next value, past its tags.
     fn next(&mut self) -> Read<Type> {
         self.decode(|decoder| {
-            while decoder.datatype()? == Type::Tag {
-                decoder.tag()?;
+            loop {
+                match decoder.datatype()? {
+                    Type::Tag => decoder.tag().map(drop)?,
+                    other => return Ok(other),
+                }
             }
-            decoder.datatype()
         })
     }
 
@@ -83,8 +77,7 @@ impl CborDeserializer {
     /// Text that borrows from `body`, which is this one's.
     fn text<'b>(&mut self, body: &'b Bytes) -> Read<Cow<'b, str>> {
         let found = self.next()?;
-        let mut decoder = Decoder::new(body);
-        decoder.set_position(self.position);
+        let mut decoder = decoder(body, self.position);
         let text = match found {
             Type::String => decoder.str().map(Cow::Borrowed),
             Type::StringIndef => {
@@ -136,6 +129,13 @@ impl CborDeserializer {
             None => Ok(()),
         }
     }
+}
+
+/// A decoder where reading has come to.
+fn decoder(body: &[u8], position: usize) -> Decoder<'_> {
+    let mut decoder = Decoder::new(body);
+    decoder.set_position(position);
+    decoder
 }
 
 fn is_nothing(kind: Type) -> bool {
@@ -274,7 +274,7 @@ impl ShapeDeserializer for CborDeserializer {
     }
 
     fn is_null(&self) -> bool {
-        self.decoder().datatype().is_ok_and(is_nothing)
+        decoder(&self.body, self.position).datatype().is_ok_and(is_nothing)
     }
 
     fn read_null(&mut self) -> Read<()> {

@@ -109,12 +109,12 @@ impl Machine {
         let mut row_errors = charge.count + refused;
         if let Some(earlier) = earlier {
             texts.push(earlier.text(&self.rules.error_query));
-            row_errors += earlier.count();
+            let count = earlier.count();
+            row_errors += count;
             if earlier.bound.is_some() {
                 // The appends that held those rows are not known.
                 charge.ranges.clear();
             }
-            let count = earlier.count();
             charge.reports.push((earlier.report, count));
         }
         let message = format!("{label}: {}", texts.join(". "));

@@ -314,11 +314,11 @@ impl State {
             let unknown: Vec<&Report> =
                 case.reports.iter().map(|(report, _)| report).filter(|r| rows(r).is_none()).collect();
             let over = |report: &Report| self.is_over(&(case.channel.clone(), report.clone()), patience);
-            let unanswerable = |report: &Report| {
-                let known = self.unanswerable.get(&(case.channel.clone(), report.clone()));
-                known.map(|(_, reason)| reason.clone())
-            };
-            let reason = match &refused {
+            let unanswerable = unknown.iter().find_map(|report| {
+                let known = self.unanswerable.get(&(case.channel.clone(), Report::clone(report)));
+                known.map(|(_, reason)| reason)
+            });
+            let reason = match refused.as_ref().or(unanswerable) {
                 _ if unknown.is_empty() => {
                     let rows = case.reports.iter().filter_map(|(report, _)| rows(report)).flatten();
                     let rows = rows.collect();
@@ -326,9 +326,6 @@ impl State {
                     continue;
                 }
                 Some(reason) => reason.clone(),
-                None if unknown.iter().any(|report| unanswerable(report).is_some()) => {
-                    unknown.iter().find_map(|report| unanswerable(report)).unwrap_or_default()
-                }
                 None if unknown.iter().any(|report| report.weight() > ROWS) => {
                     format!("more than {ROWS} were rejected at once")
                 }

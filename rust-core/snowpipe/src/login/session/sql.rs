@@ -1,18 +1,15 @@
 //! The SQL API: <https://docs.snowflake.com/en/developer-guide/sql-api/handling-responses>.
 
-use std::io::Read as _;
-
-use flate2::read::MultiGzDecoder;
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 
 use super::{CALL_TIMEOUT, Login, join, reason};
+use crate::inflate::Inflate;
 use crate::machine::{Fault, FaultClass};
 use crate::names::encode;
 
 /// Longest answer that is read, as it comes and decompressed.
-const LONGEST: u64 = 32 << 20;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+const LONGEST: usize = 32 << 20;
 
 impl Login {
     /// Runs a statement, which the login token is enough for.
@@ -53,12 +50,12 @@ impl Login {
         let status = response.status();
         let mut body = Vec::new();
         while let Some(bytes) = response.chunk().await.map_err(|error| self.transport(&error))? {
-            if (body.len() + bytes.len()) as u64 > LONGEST {
+            if body.len() + bytes.len() > LONGEST {
                 return Err(too_long());
             }
             body.extend_from_slice(&bytes);
         }
-        let text = text(body)?;
+        let text = text(&body)?;
         if status.is_success() {
             return Ok(text);
         }
@@ -74,15 +71,20 @@ impl Login {
 }
 
 /// Further partitions come compressed whether that was asked for or not.
-fn text(body: Vec<u8>) -> Result<String, Fault> {
-    if !body.starts_with(&GZIP) {
-        return Ok(String::from_utf8_lossy(&body).into_owned());
-    }
-    let mut text = String::new();
-    let read = MultiGzDecoder::new(body.as_slice()).take(LONGEST + 1).read_to_string(&mut text);
-    match read {
-        Ok(_) if text.len() as u64 > LONGEST => Err(too_long()),
-        Ok(_) => Ok(text),
+fn text(body: &[u8]) -> Result<String, Fault> {
+    let (mut text, mut is_long) = (Vec::new(), false);
+    let mut take = |piece: &[u8]| {
+        is_long = text.len() + piece.len() > LONGEST;
+        if is_long {
+            return Err("too long".to_owned());
+        }
+        text.extend_from_slice(piece);
+        Ok(())
+    };
+    let mut inflate = Inflate::default();
+    match inflate.write(body, &mut take).and_then(|()| inflate.finish(&mut take)) {
+        Ok(()) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        Err(_) if is_long => Err(too_long()),
         Err(_) => {
             let detail = "the answer of the SQL API cannot be decompressed".to_owned();
             Err(Fault { class: FaultClass::Transient, detail, retry_after: None })
@@ -113,12 +115,12 @@ mod tests {
 
     #[test]
     fn answers_are_decompressed_within_bounds() {
-        assert_eq!(text(b"{}".to_vec()).unwrap(), "{}");
-        assert_eq!(text(zipped(b"{\"data\":[]}")).unwrap(), "{\"data\":[]}");
+        assert_eq!(text(b"{}").unwrap(), "{}");
+        assert_eq!(text(&zipped(b"{\"data\":[]}")).unwrap(), "{\"data\":[]}");
         let cut = &zipped(b"{\"data\":[]}")[..12];
-        assert_eq!(text(cut.to_vec()).unwrap_err().class, FaultClass::Transient);
-        let bomb = zipped(&vec![b' '; usize::try_from(LONGEST).unwrap() + 2]);
+        assert_eq!(text(cut).unwrap_err().class, FaultClass::Transient);
+        let bomb = zipped(&vec![b' '; LONGEST + 2]);
         assert!(bomb.len() < 1 << 20);
-        assert_eq!(text(bomb).unwrap_err().class, FaultClass::Rejected);
+        assert_eq!(text(&bomb).unwrap_err().class, FaultClass::Rejected);
     }
 }
