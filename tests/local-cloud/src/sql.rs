@@ -1,12 +1,16 @@
 //! A small client of Snowflake's SQL API, with key-pair authentication.
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::MultiGzDecoder;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{KeyPair, PublicKeyData as _};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,7 +28,10 @@ pub enum SqlError {
     /// The way to the server.
     #[error("Snowflake: {0}")]
     Http(#[from] reqwest::Error),
-    /// Snowflake's answer.
+    /// An answer that cannot be read.
+    #[error("Snowflake's answer: {0}")]
+    Answer(#[from] std::io::Error),
+    /// Snowflake's refusal.
     #[error("{code}: {message}")]
     Refused {
         /// Snowflake's code.
@@ -59,31 +66,62 @@ pub async fn query(endpoints: &Endpoints, statement: &str) -> Result<Table, SqlE
         "parameters": { "MULTI_STATEMENT_COUNT": "0" },
     });
     let url = format!("{}/api/v2/statements", endpoints.snowflake_url);
-    let request = client.post(url).bearer_auth(token).json(&body);
-    let request = request.header("X-Snowflake-Authorization-Token-Type", "KEYPAIR_JWT");
+    let mut answer = call(client.post(&url).json(&body), &token).await?;
+    let mut table = table(&answer);
+    let handle = answer["statementHandle"].as_str().unwrap_or_default().to_owned();
+    let partitions = answer["resultSetMetaData"]["partitionInfo"].as_array().map_or(0, Vec::len);
+    for number in 1..partitions {
+        answer = call(client.get(format!("{url}/{handle}?partition={number}")), &token).await?;
+        table.rows.extend(rows(&answer));
+    }
+    Ok(table)
+}
+
+async fn call(request: RequestBuilder, token: &str) -> Result<Value, SqlError> {
+    let request = request.bearer_auth(token).header("X-Snowflake-Authorization-Token-Type", "KEYPAIR_JWT");
     let answer =
         request.header("Accept", "application/json").header("User-Agent", "local-cloud").send().await?;
     let status = answer.status();
-    let answer: Value = answer.json().await?;
+    let answer: Value =
+        serde_json::from_slice(&plain(&answer.bytes().await?)?).map_err(std::io::Error::from)?;
     if !status.is_success() {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         return Err(SqlError::Refused { code: text("code"), message: text("message") });
     }
-    Ok(table(&answer))
+    Ok(answer)
+}
+
+/// The body of an answer as text: the partitions after the first come compressed whether that was asked for or not.
+///
+/// # Errors
+/// When it is compressed and damaged.
+pub fn plain(body: &[u8]) -> std::io::Result<Cow<'_, [u8]>> {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    if !body.starts_with(&GZIP) {
+        return Ok(Cow::Borrowed(body));
+    }
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(body).read_to_end(&mut plain)?;
+    Ok(Cow::Owned(plain))
 }
 
 fn table(answer: &Value) -> Table {
-    let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let names = array(&answer["resultSetMetaData"]["rowType"]);
+    let name = |column: &Value| column["name"].as_str().unwrap_or_default().to_owned();
+    Table { columns: names.iter().map(name).collect(), rows: rows(answer) }
+}
+
+fn rows(answer: &Value) -> Vec<Vec<Option<String>>> {
     let cell = |value: &Value| match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     };
-    Table {
-        columns: names.iter().map(|column| column["name"].as_str().unwrap_or_default().to_owned()).collect(),
-        rows: array(&answer["data"]).iter().map(|row| array(row).iter().map(cell).collect()).collect(),
-    }
+    array(&answer["data"]).iter().map(|row| array(row).iter().map(cell).collect()).collect()
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// A key-pair token, valid for ten minutes.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use local_cloud::snowflake::{Fault, Route, Trouble};
+use local_cloud::snowflake::{self, Fault, Route, Trouble};
 use local_cloud::{Endpoints, LocalCloud, Options, sql};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,6 +32,19 @@ async fn sql_runs_over_tls_with_the_key_of_the_folder() {
     let refused = sql::query(&foreign, "SELECT 1").await.expect_err("key of another user");
     assert!(matches!(refused, sql::SqlError::Refused { .. }), "{refused}");
     other.stop().await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_in_several_partitions_is_read_to_its_end() {
+    let snowflake = snowflake::Options { partition_rows: 2, ..snowflake::Options::default() };
+    let cloud = LocalCloud::start(Options { snowflake, ..Options::default() }).await.expect("start");
+    let text = "CREATE DATABASE d; CREATE SCHEMA d.s; CREATE TABLE d.s.t (a NUMBER);
+        INSERT INTO d.s.t VALUES (1), (2), (3), (4), (5)";
+    cloud.snowflake().sql(text).expect("table");
+    let table = sql::query(&cloud.endpoints(), "SELECT a FROM d.s.t ORDER BY a").await.expect("selected");
+    let rows: Vec<String> = table.rows.into_iter().flatten().flatten().collect();
+    assert_eq!(rows, ["1", "2", "3", "4", "5"]);
     cloud.stop().await;
 }
 

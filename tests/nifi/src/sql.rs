@@ -147,6 +147,7 @@ impl SqlClient {
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let text = response.bytes().await.map_err(failed)?;
+        let text = local_cloud::sql::plain(&text).map_err(Error::io(format!("decompressing {what}")))?;
         let answer: Answer = serde_json::from_slice(&text).map_err(|error| {
             let shown: String = String::from_utf8_lossy(&text).chars().take(300).collect();
             Error::Unexpected(format!("{what}: {status} with an unexpected answer ({error}): {shown}"))
