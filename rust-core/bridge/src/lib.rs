@@ -21,6 +21,9 @@ mod natives;
 mod pairs;
 mod registry;
 mod runtime;
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod sink_memory_tests;
 mod sinks;
 mod sources;
 mod testing;

@@ -13,6 +13,8 @@ use local_cloud::{Generator, LocalCloud, Options};
 
 use crate::registry::{Registry, registry};
 
+/// One after another: each of these tests needs the whole machine.
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
 /// Tells the process that holds the library where the local cloud is, and what to do.
 const CHILD: &str = "SHARDFLOW_TEST_MEMORY";
 const SHARDS: u32 = 1_000;
@@ -73,8 +75,6 @@ fn run(name: &str, case: &Case, is_within: impl Fn(&Case, u64) -> bool) {
         assert!(is_within(case, grown), "grown by {grown} bytes with a budget of {}", case.budget);
         return;
     }
-    // One after another: each of them needs the whole machine.
-    static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cloud = runtime.block_on(LocalCloud::start(Options::default())).unwrap();
@@ -176,7 +176,7 @@ fn take_all(registry: &Registry, id: i64, case: &Case, used: u64) -> u64 {
 }
 
 /// Follows the memory of this process.
-fn sample() -> Arc<AtomicU64> {
+pub(crate) fn sample() -> Arc<AtomicU64> {
     let most = Arc::new(AtomicU64::new(0));
     let sampled = Arc::clone(&most);
     std::thread::spawn(move || {
@@ -189,7 +189,7 @@ fn sample() -> Arc<AtomicU64> {
 }
 
 /// Resident memory of this process that is not mapped from a file, in bytes.
-fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024

@@ -193,7 +193,9 @@ impl Actor {
         });
     }
 
-    fn ask_memory(&mut self, upload: Id, bytes: u64) {
+    /// Asks for what the content can come to, and for the compressor that takes it.
+    fn ask_memory(&mut self, upload: Id, content: u64) {
+        let bytes = content + self.core.compressors.size() as u64;
         let (core, channel, memory) =
             (Arc::clone(&self.core), Arc::clone(&self.channel), Arc::clone(&self.memory));
         let wait = self.core.spawn(async move {

@@ -1,16 +1,20 @@
 //! Cuts rows into zstd-compressed request bodies, streaming, on the caller's thread.
 
+mod compressors;
 mod frame;
 mod layout;
 mod size;
 mod split;
 mod types;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use record::row_token;
-use zstd::stream::raw::{Encoder, Operation};
 
 use crate::machine::{Body, BodyId, Id, Token};
+use compressors::Compressor;
+pub(crate) use compressors::Compressors;
 pub(crate) use layout::{Layout, Refused, Run};
 pub(crate) use size::Size;
 use types::Current;
@@ -29,7 +33,9 @@ const HELD_BACK: usize = (128 << 10) + 1024;
 
 /// One open body, and the upload whose rows go into it.
 pub(crate) struct Assembler {
-    encoder: Encoder<'static>,
+    compressors: Arc<Compressors>,
+    /// That of the open body.
+    compressor: Option<Compressor>,
     out: Vec<u8>,
     raw: u64,
     first: Option<Token>,
@@ -43,7 +49,6 @@ pub(crate) struct Assembler {
     next_body: BodyId,
     /// JSON Pointer to a row's token; empty when rows have none.
     pointer: String,
-    level: i32,
     raw_limit: u64,
 }
 
@@ -55,9 +60,10 @@ impl std::fmt::Debug for Assembler {
 
 impl Assembler {
     /// `pointer` is empty when rows have no tokens.
-    pub(crate) fn new(level: i32, pointer: &str) -> Result<Self, String> {
-        Ok(Self {
-            encoder: Encoder::new(level).map_err(|error| format!("compression: {error}"))?,
+    pub(crate) fn new(compressors: Arc<Compressors>, pointer: &str) -> Self {
+        Self {
+            compressors,
+            compressor: None,
             out: Vec::new(),
             raw: 0,
             first: None,
@@ -68,9 +74,8 @@ impl Assembler {
             current: None,
             next_body: 1,
             pointer: pointer.to_owned(),
-            level,
             raw_limit: Size::default().limit(0),
-        })
+        }
     }
 
     /// Bodies are closed at this many uncompressed bytes, the open one included.
@@ -113,8 +118,10 @@ impl Assembler {
         self.first = None;
         self.last = None;
         self.partial = false;
-        // A fresh frame; the context keeps its parameters.
-        let _ = self.encoder.reinit();
+        self.last_row = Vec::new();
+        if let Some(compressor) = self.compressor.take() {
+            self.compressors.give(compressor);
+        }
     }
 
     /// Takes a piece of content; returns bodies that became full.
@@ -256,7 +263,7 @@ impl Assembler {
                 return Ok(piece.get(at..).unwrap_or_default());
             }
             // The channel has passed it, but it was never stored.
-            if bound(row.len()) > COMPRESSED_LIMIT && too_large(row, self.level) {
+            if bound(row.len()) > COMPRESSED_LIMIT && too_large(row, self.compressors.level()) {
                 current.counts.refused += 1;
                 current.layout.refuse(offset, piece.len() as u64, Some(token));
                 continue;

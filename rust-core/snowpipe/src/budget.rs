@@ -48,9 +48,20 @@ impl Held {
     }
 
     /// Takes up to `bytes` out, so that they can be given back separately.
-    pub(crate) fn split(&mut self, bytes: usize) -> Option<Held> {
-        let units = (bytes as u64).div_ceil(UNIT).min(self.0.num_permits() as u64);
+    pub(crate) fn split(&mut self, bytes: u64) -> Option<Held> {
+        let units = bytes.div_ceil(UNIT).min(self.0.num_permits() as u64);
         self.0.split(usize::try_from(units).ok()?).map(Held)
+    }
+
+    /// Both in one.
+    pub(crate) fn joined(one: Option<Held>, other: Option<Held>) -> Option<Held> {
+        match (one, other) {
+            (Some(Held(mut one)), Some(Held(other))) => {
+                one.merge(other);
+                Some(Held(one))
+            }
+            (one, other) => one.or(other),
+        }
     }
 }
 
@@ -66,7 +77,11 @@ mod tests {
         assert_eq!(budget.free(), 2 * 1024);
         drop(held);
         assert_eq!(budget.free(), 7 * 1024);
-        drop(part);
+        let more = budget.hold(1024).await;
+        let both = Held::joined(Held::joined(None, part), Held::joined(more, None));
+        assert_eq!(both.as_ref().map(Held::bytes), Some(4 * 1024));
+        assert_eq!(budget.free(), 6 * 1024);
+        drop(both);
         assert_eq!(budget.free(), budget.total());
         let all = budget.hold(1 << 40).await.unwrap();
         assert_eq!(budget.free(), 0);

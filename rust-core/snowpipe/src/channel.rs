@@ -1,7 +1,7 @@
 //! A channel: the writer's side (rows into bodies, on the caller's thread) and the handle to its task.
 
 use std::collections::HashMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::actor::lock;
 use crate::api::Append;
-use crate::body::{Assembler, Finished, Job, Sealed, Size};
+use crate::body::{Assembler, Compressors, Finished, Job, Sealed, Size};
 use crate::budget::Held;
 use crate::cell::Cell;
 use crate::error::SinkError;
@@ -21,8 +21,6 @@ use crate::progress::State;
 
 /// Compressed bytes of closed bodies a channel may hold before its writer has to wait.
 const ROOM: usize = 12 << 20;
-/// Memory of the open body besides its bytes so far.
-const COMPRESSOR: usize = 128 << 10;
 
 /// Handle to a channel.
 #[derive(Debug)]
@@ -34,18 +32,18 @@ pub(crate) struct Channel {
     pub(crate) events: UnboundedSender<Event>,
     writer: Mutex<Writer>,
     room: Condvar,
-    level: i32,
 }
 
 struct Writer {
     assembler: Assembler,
     inflate: Inflate,
     bodies: HashMap<BodyId, Stored>,
+    /// Memory of a compressor, in bytes.
+    compressor: usize,
     /// Memory of the upload being written.
     held: Option<Held>,
-    /// Memory of finished uploads in the open body, and its bytes.
-    open: Vec<Held>,
-    open_held: u64,
+    /// Memory of finished uploads in the open body.
+    open: Option<Held>,
     size: Size,
     /// What the last answer asked to be sent along with the next append.
     sticky: Option<String>,
@@ -63,7 +61,7 @@ struct Stored {
     body: Body,
     bytes: Bytes,
     request_id: Uuid,
-    _held: Vec<Held>,
+    held: Option<Held>,
 }
 
 impl Channel {
@@ -72,21 +70,21 @@ impl Channel {
         name: String,
         elastic: Option<String>,
         events: UnboundedSender<Event>,
-        level: i32,
+        compressors: &Arc<Compressors>,
         pointer: &str,
-    ) -> Result<Self, String> {
+    ) -> Self {
         let writer = Writer {
-            assembler: Assembler::new(level, pointer)?,
+            assembler: Assembler::new(Arc::clone(compressors), pointer),
             inflate: Inflate::default(),
             bodies: HashMap::new(),
+            compressor: compressors.size(),
             held: None,
-            open: Vec::new(),
-            open_held: 0,
+            open: None,
             size: Size::default(),
             sticky: None,
             closed: false,
         };
-        Ok(Self { pipe, name, elastic, events, writer: Mutex::new(writer), room: Condvar::new(), level })
+        Self { pipe, name, elastic, events, writer: Mutex::new(writer), room: Condvar::new() }
     }
 
     /// Tells the channel's task; nobody listens after the sink was closed.
@@ -169,7 +167,7 @@ impl Channel {
 
     fn store(&self, writer: &mut Writer, sealed: Vec<Sealed>) {
         for sealed in sealed {
-            let body = writer.keep(sealed);
+            let body = writer.close(sealed);
             self.tell(Event::Cut { body });
         }
     }
@@ -178,7 +176,7 @@ impl Channel {
     pub(crate) fn seal(&self) -> Event {
         let mut writer = self.lock();
         match writer.assembler.seal() {
-            Ok(Some(sealed)) => Event::Cut { body: writer.keep(sealed) },
+            Ok(Some(sealed)) => Event::Cut { body: writer.close(sealed) },
             _ => Event::SealBusy,
         }
     }
@@ -220,11 +218,15 @@ impl Channel {
     /// Replaces a body by two.
     pub(crate) fn split(&self, body: BodyId) -> Event {
         let mut writer = self.lock();
-        let Some(stored) = writer.bodies.remove(&body) else {
+        let Some(Stored { body: whole, bytes, mut held, .. }) = writer.bodies.remove(&body) else {
             return Event::Split { body, parts: Vec::new() };
         };
-        let parts = writer.assembler.split(&stored.body, &stored.bytes, self.level).unwrap_or_default();
-        Event::Split { body, parts: parts.into_iter().map(|part| writer.keep(part)).collect() }
+        let parts = writer.assembler.split(&whole, &bytes).unwrap_or_default();
+        let mut keep = |part: Sealed| {
+            let share = held.as_mut().and_then(|held| held.split(part.bytes.len() as u64));
+            writer.keep(part, share)
+        };
+        Event::Split { body, parts: parts.into_iter().map(&mut keep).collect() }
     }
 
     /// Forgets all rows. Bodies numbered below the answer are gone.
@@ -232,8 +234,8 @@ impl Channel {
         let mut writer = self.lock();
         writer.assembler.discard();
         writer.bodies.clear();
-        writer.open.clear();
-        writer.open_held = 0;
+        writer.inflate = Inflate::default();
+        writer.open = None;
         writer.held = None;
         self.room.notify_all();
         writer.assembler.next_body()
@@ -283,28 +285,25 @@ impl Writer {
 
     /// The current upload has ended: of its memory stays what its rows take in the open body, if they are there.
     fn keep_open(&mut self, open: bool) {
-        let Some(mut held) = self.held.take().filter(|_| open) else { return };
-        let size = (self.assembler.open_bytes() + COMPRESSOR) as u64;
-        if let Some(part) = held.split(usize::try_from(size.saturating_sub(self.open_held)).unwrap_or(0)) {
-            self.open_held += part.bytes();
-            self.open.push(part);
-        }
+        self.inflate = Inflate::default();
+        let held = self.held.take().filter(|_| open);
+        let had = self.open.as_ref().map_or(0, Held::bytes);
+        let grown = ((self.assembler.open_bytes() + self.compressor) as u64).saturating_sub(had);
+        self.open = Held::joined(self.open.take(), held.and_then(|mut held| held.split(grown)));
     }
 
-    /// Stores the bytes of a closed body, with the memory they take.
-    fn keep(&mut self, sealed: Sealed) -> Body {
-        let mut held = std::mem::take(&mut self.open);
-        self.open_held = 0;
-        if let Some(current) = &mut self.held {
-            held.extend(current.split(sealed.bytes.len()));
-        }
-        let stored = Stored {
-            body: sealed.body.clone(),
-            bytes: sealed.bytes,
-            request_id: Uuid::new_v4(),
-            _held: held,
-        };
-        self.bodies.insert(sealed.body.id, stored);
-        sealed.body
+    /// Stores what was the open body; of its memory stays what its bytes take.
+    fn close(&mut self, sealed: Sealed) -> Body {
+        let size = sealed.bytes.len() as u64;
+        let part = self.open.take().and_then(|mut open| open.split(size));
+        let missing = size.saturating_sub(part.as_ref().map_or(0, Held::bytes));
+        let rest = self.held.as_mut().and_then(|held| held.split(missing));
+        self.keep(sealed, Held::joined(part, rest))
+    }
+
+    fn keep(&mut self, Sealed { body, bytes }: Sealed, held: Option<Held>) -> Body {
+        let stored = Stored { body: body.clone(), bytes, request_id: Uuid::new_v4(), held };
+        self.bodies.insert(body.id, stored);
+        body
     }
 }

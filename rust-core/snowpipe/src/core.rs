@@ -1,8 +1,8 @@
 //! What all channels of a sink share.
 
 use std::future::Future;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::actor::lock;
 use crate::api::Api;
+use crate::body::Compressors;
 use crate::budget::Budget;
 use crate::config::SinkConfig;
 use crate::machine::Now;
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) config: SinkConfig,
     pub(crate) api: Api,
     pub(crate) budget: Budget,
+    pub(crate) compressors: Arc<Compressors>,
     pub(crate) messages: Messages,
     pub(crate) stats: Stats,
     pub(crate) opens: Semaphore,
@@ -76,6 +78,7 @@ impl Core {
         Self {
             api: Api::new(&config, &trips),
             budget: Budget::new(config.memory_budget),
+            compressors: Compressors::new(config.compression_level),
             messages: Messages::default(),
             stats: Stats::default(),
             opens: Semaphore::new(OPENS),

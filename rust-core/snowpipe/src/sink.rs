@@ -205,8 +205,7 @@ impl Sink {
             _ => "",
         };
         let poller = self.poller(&pipe);
-        let channel = Channel::new(pipe, name, elastic, sender, config.compression_level, pointer)
-            .map_err(|reason| ConfigError::new("Compression Level", reason))?;
+        let channel = Channel::new(pipe, name, elastic, sender, &self.core.compressors, pointer);
         let mut machine = Machine::new(rules, rand::random()).resume(self.proven(&key));
         if let Some(before) = before {
             before.end.cancel();

@@ -1,41 +1,31 @@
 //! The zstd frame of the open body.
 
-use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
-
-use super::{Assembler, PIECE};
+use super::Assembler;
+use super::compressors::Compressor;
 
 impl Assembler {
     pub(super) fn compress(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let mut input = InBuffer::around(bytes);
-        while input.pos() < bytes.len() {
-            self.out.reserve(PIECE);
-            let pos = self.out.len();
-            let mut output = OutBuffer::around_pos(&mut self.out, pos);
-            self.encoder.run(&mut input, &mut output).map_err(|error| format!("compression: {error}"))?;
-        }
-        Ok(())
+        let (compressor, out) = self.frame()?;
+        compressor.write(bytes, out)
     }
 
     /// Pushes out what the compressor holds back; returns the size of the body so far.
     pub(super) fn flushed(&mut self) -> Result<usize, String> {
-        loop {
-            self.out.reserve(PIECE);
-            let pos = self.out.len();
-            let mut output = OutBuffer::around_pos(&mut self.out, pos);
-            if self.encoder.flush(&mut output).map_err(|error| format!("compression: {error}"))? == 0 {
-                return Ok(self.out.len() + 16);
-            }
-        }
+        let (compressor, out) = self.frame()?;
+        compressor.flush(out)?;
+        Ok(out.len() + 16)
     }
 
     pub(super) fn finish_frame(&mut self) -> Result<(), String> {
-        loop {
-            self.out.reserve(PIECE);
-            let pos = self.out.len();
-            let mut output = OutBuffer::around_pos(&mut self.out, pos);
-            if self.encoder.finish(&mut output, true).map_err(|error| format!("compression: {error}"))? == 0 {
-                return Ok(());
-            }
-        }
+        let (compressor, out) = self.frame()?;
+        compressor.finish(out)
+    }
+
+    fn frame(&mut self) -> Result<(&mut Compressor, &mut Vec<u8>), String> {
+        let compressor = match self.compressor.take() {
+            Some(compressor) => compressor,
+            None => self.compressors.take()?,
+        };
+        Ok((self.compressor.insert(compressor), &mut self.out))
     }
 }

@@ -8,7 +8,7 @@ use crate::machine::Body;
 
 impl Assembler {
     /// Two bodies in place of one that the service found too large; none when it holds one row.
-    pub(crate) fn split(&mut self, body: &Body, bytes: &[u8], level: i32) -> Result<Vec<Sealed>, String> {
+    pub(crate) fn split(&mut self, body: &Body, bytes: &[u8]) -> Result<Vec<Sealed>, String> {
         let content = zstd::decode_all(bytes).map_err(|error| format!("compression: {error}"))?;
         let middle = content.len() / 2;
         let cut = memchr::memrchr(b'\n', content.get(..middle).unwrap_or_default()).or_else(|| {
@@ -28,7 +28,8 @@ impl Assembler {
         let mut parts = Vec::new();
         let start = body.first.clone().min(last.clone());
         for (content, first, last) in [(head, start, last), (tail, first, body.last.clone())] {
-            let bytes = zstd::encode_all(content, level).map_err(|error| format!("compression: {error}"))?;
+            let bytes = zstd::encode_all(content, self.compressors.level())
+                .map_err(|error| format!("compression: {error}"))?;
             let id = self.next_body;
             self.next_body += 1;
             let body = Body { id, first, last, before: body.before.clone(), raw: content.len() as u64 };

@@ -59,7 +59,7 @@ proptest! {
         if !last_line_feed {
             input.pop();
         }
-        let mut assembler = Assembler::new(1, "/n").unwrap();
+        let mut assembler = Assembler::new(Compressors::new(1), "/n");
         let floor = (floor > 0 && floor < count).then_some(floor);
         let (counts, sealed) = bodies(&mut assembler, job(1, 1, count, floor), input.as_bytes(), piece);
         let skipped = floor.unwrap_or(0);
@@ -80,7 +80,7 @@ proptest! {
 
 #[test]
 fn small_uploads_share_a_body_until_it_is_asked_for() {
-    let mut assembler = Assembler::new(3, "/n").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(3), "/n");
     for n in 1..=5 {
         assembler.start(job(n, n, n, None));
         assert!(assembler.write(row(n, 10, false).as_bytes()).unwrap().is_empty());
@@ -99,7 +99,7 @@ fn small_uploads_share_a_body_until_it_is_asked_for() {
 #[test]
 fn only_the_row_that_fits_nowhere_is_left_out() {
     for (length, noise, refused) in [(5_500_000, true, 1), (9_000_000, false, 0), (17_000_000, false, 1)] {
-        let mut assembler = Assembler::new(1, "/n").unwrap();
+        let mut assembler = Assembler::new(Compressors::new(1), "/n");
         let input = [row(1, 10, false), row(2, length, noise), row(3, 10, false)].concat();
         let (counts, sealed) = bodies(&mut assembler, job(1, 1, 3, None), input.as_bytes(), 65_536);
         assert_eq!((counts.sent, counts.refused), (3 - refused, refused), "{length}");
@@ -111,7 +111,7 @@ fn only_the_row_that_fits_nowhere_is_left_out() {
 
 #[test]
 fn a_row_without_token_is_named_when_its_token_is_needed() {
-    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(1), "/n");
     assembler.start(job(1, 1, 9, Some(3)));
     let error = assembler.write(b"{\"n\":1}\n{\"x\":2}\n").unwrap_err();
     assert!(error.starts_with("row 2: "), "{error}");
@@ -119,7 +119,7 @@ fn a_row_without_token_is_named_when_its_token_is_needed() {
 
 #[test]
 fn without_row_tokens_only_the_end_of_an_upload_is_a_token() {
-    let mut assembler = Assembler::new(1, "").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(1), "");
     let input: String = (1..=40).map(|n| row(n, 300_000, true)).collect();
     let (counts, sealed) = bodies(&mut assembler, job(1, 70, 70, None), input.as_bytes(), 65_536);
     assert_eq!(counts.sent, 40);
@@ -131,20 +131,20 @@ fn without_row_tokens_only_the_end_of_an_upload_is_a_token() {
 
 #[test]
 fn a_body_is_split_at_a_row() {
-    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(1), "/n");
     let input: String = (1..=9).map(|n| row(n, 100, true)).collect();
     let (_, sealed) = bodies(&mut assembler, job(1, 1, 9, None), input.as_bytes(), 100);
-    let parts = assembler.split(&sealed[0].body, &sealed[0].bytes, 1).unwrap();
+    let parts = assembler.split(&sealed[0].body, &sealed[0].bytes).unwrap();
     assert_eq!(content(&parts), input);
     assert_eq!((&parts[0].body.first, &parts[1].body.last), (&token(1), &token(9)));
     assert!(parts[0].body.last < parts[1].body.first);
     let (_, single) = bodies(&mut assembler, job(2, 10, 10, None), row(10, 100, true).as_bytes(), 100);
-    assert!(assembler.split(&single[0].body, &single[0].bytes, 1).unwrap().is_empty());
+    assert!(assembler.split(&single[0].body, &single[0].bytes).unwrap().is_empty());
 }
 
 #[test]
 fn a_discarded_body_leaves_no_trace() {
-    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(1), "/n");
     assembler.start(job(1, 1, 5, None));
     assembler.write(row(1, 1000, true).as_bytes()).unwrap();
     assembler.discard();
@@ -156,7 +156,7 @@ fn a_discarded_body_leaves_no_trace() {
 
 #[test]
 fn the_layout_says_where_the_rows_of_each_body_are() {
-    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(1), "/n");
     let lengths = [10, 3_000_000, 5_500_000, 20, 2_500_000, 17_000_000, 30];
     let rows: Vec<String> =
         lengths.iter().zip(1..).map(|(length, n)| row(n, *length, *length < 10_000_000)).collect();
@@ -184,7 +184,7 @@ fn the_layout_says_where_the_rows_of_each_body_are() {
 
 #[test]
 fn a_row_that_was_refused_is_found_again_when_the_channel_has_passed_it() {
-    let mut assembler = Assembler::new(1, "/n").unwrap();
+    let mut assembler = Assembler::new(Compressors::new(1), "/n");
     let input = [row(1, 10, false), row(2, 5_500_000, true), row(3, 10, false), row(4, 10, false)].concat();
     let (counts, _) = bodies(&mut assembler, job(1, 1, 4, Some(3)), input.as_bytes(), 65_536);
     assert_eq!((counts.sent, counts.skipped, counts.refused), (1, 2, 1));
