@@ -40,7 +40,7 @@ struct Case {
     stalled: bool,
 }
 
-const WIDE: Case = Case { channels: 500, columns: 2_000, flow_files: 3, rows: 30, stalled: true };
+const WIDE: Case = Case { channels: 500, columns: 2_000, flow_files: 2, rows: 30, stalled: true };
 const BUSY: Case = Case { channels: 32, columns: 40, flow_files: 12, rows: 4_000, stalled: false };
 
 #[test]
@@ -109,9 +109,9 @@ fn publish(access: &str, case: &Case) -> u64 {
     let waiting = (0..case.channels).flat_map(|channel| {
         (0..case.flow_files).map(move |number| (channel, FIRST_ROW + number * case.rows))
     });
-    let begun: VecDeque<(i64, u64)> = waiting
+    let begun: VecDeque<Upload> = waiting
         .map(|(channel, first)| {
-            (sink.begin(&announcement(case, channel, first, flow_file.len())).unwrap(), first)
+            Upload::begin(&sink, announcement(case, channel, first, flow_file.len()), first)
         })
         .collect();
     let count = begun.len();
@@ -123,7 +123,7 @@ fn publish(access: &str, case: &Case) -> u64 {
         for half in 0..2 {
             let (sink, uploads, flow_file, least_free) = (&sink, &uploads, &flow_file, &least_free);
             scope.spawn(move || {
-                let mine = uploads.iter().copied().skip(half).step_by(2).collect();
+                let mine = uploads.iter().skip(half).step_by(2).cloned().collect();
                 drive(sink, mine, flow_file, least_free);
             });
         }
@@ -145,8 +145,22 @@ fn publish(access: &str, case: &Case) -> u64 {
     grown
 }
 
+/// A FlowFile that was announced.
+#[derive(Clone)]
+struct Upload {
+    id: i64,
+    announced: BTreeMap<String, String>,
+    first: u64,
+}
+
+impl Upload {
+    fn begin(sink: &Open<OpenSink>, announced: BTreeMap<String, String>, first: u64) -> Self {
+        Self { id: sink.begin(&announced).unwrap(), announced, first }
+    }
+}
+
 /// Hands content over when it is asked for, until all is committed.
-fn drive(sink: &Open<OpenSink>, mut uploads: VecDeque<(i64, u64)>, flow_file: &[u8], least_free: &AtomicU64) {
+fn drive(sink: &Open<OpenSink>, mut uploads: VecDeque<Upload>, flow_file: &[u8], least_free: &AtomicU64) {
     let deadline = Instant::now() + PATIENCE;
     while !uploads.is_empty() {
         assert!(
@@ -156,13 +170,15 @@ fn drive(sink: &Open<OpenSink>, mut uploads: VecDeque<(i64, u64)>, flow_file: &[
             sink.value.sink.status()
         );
         let mut moved = false;
-        uploads.retain(|(upload, first)| {
-            let progress = sink.advance(*upload, Duration::ZERO).unwrap();
+        uploads.retain_mut(|upload| {
+            let progress = sink.advance(upload.id, Duration::ZERO).unwrap();
             match progress.state {
-                State::WantData => write(sink, *upload, *first, flow_file),
+                State::WantData => write(sink, upload.id, upload.first, flow_file),
+                // As NiFi does it with a FlowFile that went back to its queue.
+                State::Retry => upload.id = sink.begin(&upload.announced).unwrap(),
                 State::Committed => {}
                 State::Waiting | State::InFlight => return true,
-                _ => panic!("{progress:?}"),
+                State::Invalid | State::Failed => panic!("{progress:?}"),
             }
             moved = true;
             progress.state != State::Committed
