@@ -238,8 +238,12 @@ fn claim_update(claim: &Claim, now_ms: i64) -> Update {
         update = update
             .set_once("lineageId", s(claim.lineage.as_str()))
             .set_once("streamCreated", n(claim.created));
-        if let Some(padded) = &claim.repair {
-            update = update.set("checkpointPadded", s(padded.as_str()));
+        if let Some(done) = &claim.repair {
+            update = update.set("checkpointPadded", s(done.position.padded()));
+            if !done.within_record {
+                // Of the record that the position was in before.
+                update = update.remove("subSequenceNumber");
+            }
         }
     }
     unchanged(update, &claim.seen)

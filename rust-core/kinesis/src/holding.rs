@@ -30,7 +30,7 @@ pub(crate) fn claim(core: &Core, info: &ShardInfo, rows: &Rows, decision: Stream
     let row = rows.shards.get(&info.id).cloned().unwrap_or_default();
     let reset = row.created.is_some_and(|c| c != decision.created);
     let done = if reset { None } else { row.done() };
-    let repair = done.map(|d| d.position.padded()).filter(|p| row.padded.as_ref() != Some(p));
+    let repair = done.filter(|d| row.padded.as_ref() != Some(&d.position.padded()));
     Claim {
         shard: info.id.clone(),
         owner: core.me.owner.clone(),

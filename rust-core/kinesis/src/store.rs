@@ -166,8 +166,8 @@ pub(crate) struct Claim {
     pub(crate) parents: Vec<ShardId>,
     /// The row belongs to an earlier stream of the same name: its positions go, `lineage` and `anchor` are new.
     pub(crate) reset: bool,
-    /// `checkpointPadded` to write because another program moved `sequenceNumber` past it.
-    pub(crate) repair: Option<String>,
+    /// The position to write into our own attributes because another program moved `sequenceNumber` past them.
+    pub(crate) repair: Option<Done>,
 }
 
 /// A position to store.

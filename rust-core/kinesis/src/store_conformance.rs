@@ -134,6 +134,18 @@ async fn checkpoints(store: &dyn LeaseStore) {
     assert!(store.row("s0").await.unwrap().unwrap().ended, "ended without a record");
 }
 
+async fn repairs(store: &dyn LeaseStore) {
+    let claim = |seen: LeasePrint, repair| Claim { shard: "s7".into(), repair, ..claim("a/1", seen) };
+    let row = store.acquire(&claim(LeasePrint::default(), None), 1).await.unwrap().unwrap();
+    let holder = Holder { shard: "s7".into(), ..holder("a/1", 1) };
+    assert!(store.checkpoint(&holder, &checkpoint(Some(done(9, true)), false), 1).await.unwrap());
+    let seen = LeasePrint { renewals: Some(1), ..row.print() };
+    let row = store.acquire(&claim(seen, Some(done(9, true))), 1).await.unwrap().unwrap();
+    assert_eq!((row.done(), row.sub_sequence), (Some(done(9, true)), Some(3)), "still in the record");
+    let row = store.acquire(&claim(row.print(), Some(done(10, false))), 1).await.unwrap().unwrap();
+    assert_eq!((row.done(), row.sub_sequence), (Some(done(10, false)), None), "of an earlier record");
+}
+
 async fn migrations(store: &dyn MigrationStore) {
     assert_eq!(store.look(Which::Side).await.unwrap(), None);
     store.make(Which::Side).await.unwrap();
@@ -191,6 +203,7 @@ async fn suite(store: &(impl LeaseStore + MigrationStore)) {
     table_and_decisions(store, store).await;
     leases(store).await;
     checkpoints(store).await;
+    repairs(store).await;
     migrations(store).await;
 }
 

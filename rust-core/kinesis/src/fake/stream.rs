@@ -188,7 +188,7 @@ pub(super) fn trouble(operation: &'static str, kind: Kind, text: &str) -> Troubl
 }
 
 /// A number as long as the service's, longer than any integer type.
-pub(super) fn sequence(n: u64) -> SequenceNumber {
+pub(crate) fn sequence(n: u64) -> SequenceNumber {
     SequenceNumber::new(format!("4959033827149025660855969253836157{n:022}")).unwrap()
 }
 

@@ -119,8 +119,9 @@ fn claimed(data: &mut Data, claim: &Claim, now_ms: i64) -> Option<ShardRow> {
     }
     row.lineage.get_or_insert(claim.lineage.clone());
     row.created.get_or_insert(claim.created);
-    if let Some(padded) = &claim.repair {
-        row.padded = Some(padded.clone());
+    if let Some(done) = &claim.repair {
+        row.padded = Some(done.position.padded());
+        row.sub_sequence = row.sub_sequence.filter(|_| done.within_record);
     }
     data.rows.shards.insert(claim.shard.clone(), row.clone());
     Some(row)
