@@ -6,17 +6,16 @@
 use crate::api::StreamInfo;
 use crate::backoff::Backoff;
 use crate::core::{Core, within};
+use crate::decision;
 use crate::holding;
 use crate::listing;
 use crate::migration::{Migration, Scene, Step};
 use crate::plan::{Observed, View, plan};
-use crate::position::Anchor;
 use crate::progress::Progress;
 use crate::seat;
 use crate::shard::lock;
-use crate::store::{Rows, StreamRow};
+use crate::store::Rows;
 use crate::trouble::{Kind, Service, Trouble};
-use bulletin::Level;
 use futures::StreamExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -99,7 +98,7 @@ impl Coordinator {
             return Ok(wait);
         }
         let mut rows = self.rows().await?;
-        let decision = self.decision(&rows, &stream).await?;
+        let decision = decision::in_force(&core, &rows, &stream, self.limit).await?;
         if rows.stream != Some(decision) {
             rows = self.rows().await?;
         }
@@ -256,49 +255,5 @@ impl Coordinator {
             Err(trouble) => self.table_ready &= trouble.kind != Kind::NotFound,
         }
         rows
-    }
-
-    /// The beginning that is in force for this stream; decides it when nobody has.
-    async fn decision(&self, rows: &Rows, stream: &StreamInfo) -> Result<StreamRow, Trouble> {
-        let core = &self.core;
-        let wanted = match rows.stream {
-            Some(row) if row.created == stream.created => return Ok(row),
-            Some(_) => {
-                core.messages.once(
-                    Level::Warn,
-                    format!(
-                        "Stream \"{}\" was deleted and created again. Its new records are read from the oldest one \
-                         on; the stored positions of the earlier stream are discarded.",
-                        core.config.stream_name
-                    ),
-                );
-                StreamRow { anchor: Anchor::TrimHorizon, created: stream.created }
-            }
-            None => StreamRow {
-                anchor: Anchor::decide(core.config.initial_position, stream.now_ms),
-                created: stream.created,
-            },
-        };
-        let write = core.store.decide(wanted);
-        let decided = within(self.limit, Service::DynamoDb, "UpdateItem", write).await?;
-        if rows.stream.is_none() && decided == wanted && matches!(wanted.anchor, Anchor::Latest(_)) {
-            self.skip_closed(rows, wanted).await?;
-        }
-        Ok(decided)
-    }
-
-    /// Shards that were closed before "now" have nothing to read. Marking them saves every node from opening them.
-    async fn skip_closed(&self, rows: &Rows, decision: StreamRow) -> Result<(), Trouble> {
-        let core = &self.core;
-        let shards = lock(&core.known).shards.clone();
-        let closed = shards.iter().filter(|s| s.closed && !rows.shards.contains_key(&s.id));
-        let marks =
-            closed.map(|s| within(LIMIT, Service::DynamoDb, "UpdateItem", core.store.skip(&s.id, decision)));
-        let mut writes = futures::stream::iter(marks.collect::<Vec<_>>()).buffer_unordered(CONCURRENT);
-        let mut result = Ok(());
-        while let Some(marked) = writes.next().await {
-            result = result.and(marked);
-        }
-        result
     }
 }

@@ -284,6 +284,14 @@ fn skip_update(decision: StreamRow) -> Update {
         .when("attribute_not_exists(shardId)")
 }
 
+fn begin_update(decision: StreamRow) -> Update {
+    Update::new()
+        .set("startAnchor", s(decision.anchor.to_string()))
+        .set_once("streamCreated", n(decision.created))
+        .when("attribute_not_exists(startAnchor)")
+        .when("attribute_not_exists(sequenceNumber)")
+}
+
 /// The row has no node of ours yet, or it is this node's.
 const NOT_ANOTHERS: &str = "(attribute_not_exists(nodeName) OR nodeName = :nodeName)";
 
@@ -317,6 +325,10 @@ impl LeaseStore for Table {
 
     fn skip<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()> {
         Box::pin(async move { self.update(shard, skip_update(decision)).await.map(|_| ()) })
+    }
+
+    fn begin<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()> {
+        Box::pin(async move { self.update(shard, begin_update(decision)).await.map(|_| ()) })
     }
 
     fn beat<'a>(&'a self, key: &'a str, node: &'a str, now_ms: i64) -> Answer<'a, bool> {

@@ -68,6 +68,7 @@ pub(crate) fn shard_row(item: &Item) -> ShardRow {
         ended: flag(item, "shardEnded"),
         skipped: flag(item, "shardSkipped"),
         created: number(item, "streamCreated"),
+        updated: number(item, "lastUpdateTimestamp"),
     }
 }
 

@@ -16,6 +16,7 @@ mod consumer;
 mod coordinator;
 mod core;
 mod dead_connection;
+mod decision;
 mod deregister;
 mod draft;
 mod dynamo;

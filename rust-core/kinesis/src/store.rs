@@ -53,6 +53,8 @@ pub(crate) struct ShardRow {
     pub(crate) skipped: bool,
     /// `streamCreated`
     pub(crate) created: Option<i64>,
+    /// `lastUpdateTimestamp`, epoch milliseconds by the writer's clock; a release leaves it as it was.
+    pub(crate) updated: Option<i64>,
 }
 
 impl ShardRow {
@@ -195,6 +197,8 @@ pub(crate) trait LeaseStore: Send + Sync {
     fn decide(&self, decision: StreamRow) -> Answer<'_, StreamRow>;
     /// Marks a shard as closed before the beginning; leaves a row that exists alone.
     fn skip<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()>;
+    /// Stores where a shard begins; leaves one that has a beginning or a position alone.
+    fn begin<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()>;
     /// Heartbeat of `node` in the row with this key. `false`: the row is another node's.
     fn beat<'a>(&'a self, key: &'a str, node: &'a str, now_ms: i64) -> Answer<'a, bool>;
     /// The same in a row that another node left; `false`: the row is no longer what was seen.

@@ -59,6 +59,19 @@ async fn table_and_decisions(store: &dyn LeaseStore, tables: &dyn MigrationStore
     store.skip("closed", newer).await.unwrap();
     let skipped = store.row("closed").await.unwrap().unwrap();
     assert!(skipped.ended && skipped.skipped);
+    begins(store).await;
+}
+
+async fn begins(store: &dyn LeaseStore) {
+    let begin = |ms, created| StreamRow { anchor: Anchor::Latest(ms), created };
+    for ms in [5, 6] {
+        store.begin("quiet", begin(ms, CREATED + ms)).await.unwrap();
+        let row = store.row("quiet").await.unwrap().unwrap();
+        assert_eq!((row.anchor, row.created), (Some(Anchor::Latest(5)), Some(CREATED + 5)), "once");
+    }
+    let claim = Claim { shard: "quiet".into(), ..claim("a/1", LeasePrint::default()) };
+    let row = store.acquire(&claim, 1_000).await.unwrap().unwrap();
+    assert_eq!((row.anchor, row.updated), (Some(Anchor::Latest(5)), Some(1_000)));
 }
 
 async fn heartbeats(store: &dyn LeaseStore) {
@@ -172,6 +185,7 @@ async fn migrations(store: &dyn MigrationStore) {
         sub_sequence: Some(3),
         anchor: Some(Anchor::Latest(5)),
         created: Some(CREATED),
+        updated: Some(5),
         ..ShardRow::default()
     };
     let copy = Copy { shard: "s9".into(), row: row.clone(), seen: None };

@@ -159,7 +159,7 @@ impl FakeStore {
     }
 }
 
-fn written(rows: &mut Rows, copy: &Copy) -> bool {
+fn written(rows: &mut Rows, copy: &Copy, now_ms: i64) -> bool {
     if rows.shards.get(&copy.shard).and_then(|r| r.sequence.clone()) != copy.seen {
         return false;
     }
@@ -172,6 +172,7 @@ fn written(rows: &mut Rows, copy: &Copy) -> bool {
     row.anchor = row.anchor.or(copy.row.anchor);
     row.ended |= copy.row.ended;
     row.created = row.created.or(copy.row.created);
+    row.updated = Some(now_ms);
     true
 }
 
@@ -284,7 +285,7 @@ impl MigrationStore for FakeStore {
         self.on_marker("swapped", lock, now_ms, |marker| marker.swapped = true)
     }
 
-    fn copy<'a>(&'a self, which: Which, copy: &'a Copy, _: i64) -> Answer<'a, bool> {
+    fn copy<'a>(&'a self, which: Which, copy: &'a Copy, now_ms: i64) -> Answer<'a, bool> {
         Box::pin(self.migrating("copy", move |data, tables| {
             tables.active(which, "copy")?;
             let age = tables.table(which).as_ref().and_then(|t| t.created).map(|c| c.elapsed());
@@ -292,8 +293,8 @@ impl MigrationStore for FakeStore {
                 Which::Main if age.is_some_and(|a| a < tables.stale_keys) => {
                     Err(trouble("copy", Kind::Invalid, "The provided key element does not match the schema"))
                 }
-                Which::Main => Ok(written(&mut data.rows, copy)),
-                Which::Side => Ok(written(&mut tables.side_rows.rows, copy)),
+                Which::Main => Ok(written(&mut data.rows, copy, now_ms)),
+                Which::Side => Ok(written(&mut tables.side_rows.rows, copy, now_ms)),
             }
         }))
     }

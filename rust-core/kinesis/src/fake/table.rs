@@ -112,7 +112,7 @@ fn claimed(data: &mut Data, claim: &Claim, now_ms: i64) -> Option<ShardRow> {
         old
     };
     row.owner = Some(claim.owner.clone());
-    row.expiry = Some(lease_end(now_ms));
+    (row.expiry, row.updated) = (Some(lease_end(now_ms)), Some(now_ms));
     row.counter = Some(row.counter.unwrap_or(0) + 1);
     if claim.store_anchor {
         row.anchor.get_or_insert(claim.anchor);
@@ -144,7 +144,7 @@ fn checkpointed(data: &mut Data, holder: &Holder, checkpoint: &Checkpoint, now_m
     }
     row.last_row = Some(checkpoint.last_row.clone());
     row.ended |= checkpoint.ended;
-    row.expiry = Some(lease_end(now_ms));
+    (row.expiry, row.updated) = (Some(lease_end(now_ms)), Some(now_ms));
     row.renewals = Some(row.renewals.unwrap_or(0) + 1);
     true
 }
@@ -180,6 +180,17 @@ impl LeaseStore for FakeStore {
                 created: Some(decision.created),
                 ..ShardRow::default()
             });
+            Ok(())
+        }))
+    }
+
+    fn begin<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()> {
+        Box::pin(self.call("begin", move |data| {
+            let row = data.rows.shards.entry(shard.into()).or_default();
+            if row.anchor.is_none() && row.sequence.is_none() {
+                row.anchor = Some(decision.anchor);
+                row.created.get_or_insert(decision.created);
+            }
             Ok(())
         }))
     }
@@ -225,7 +236,7 @@ impl LeaseStore for FakeStore {
             let Some(row) = data.rows.shards.get_mut(&holder.shard) else { return Ok(false) };
             let ours = holds(Some(row), holder);
             if ours {
-                row.expiry = Some(lease_end(now_ms));
+                (row.expiry, row.updated) = (Some(lease_end(now_ms)), Some(now_ms));
                 row.renewals = Some(row.renewals.unwrap_or(0) + 1);
             }
             Ok(ours)

@@ -132,6 +132,7 @@ impl Worker {
             };
             if free {
                 (row.owner, row.expiry) = (Some(id), Some(now + LEASE_MS));
+                row.updated = Some(now);
             }
             free
         })
@@ -231,6 +232,7 @@ impl Worker {
             let row = rows.shards.get_mut(shard).filter(|r| r.owner.as_ref() == Some(&id));
             if let Some(row) = row {
                 (row.sequence, row.expiry) = (Some(last), Some(now + LEASE_MS));
+                row.updated = Some(now);
             }
         })
         .await;

@@ -9,6 +9,7 @@ mod output;
 mod pacing;
 mod positions;
 mod seats;
+mod takeover;
 mod troubles;
 
 use std::time::Duration;
