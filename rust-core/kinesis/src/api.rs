@@ -24,7 +24,7 @@ pub(crate) struct StreamInfo {
     pub(crate) readable: bool,
     /// The service's word.
     pub(crate) status: String,
-    /// The service's clock at the time of the answer, epoch milliseconds, not later than the answer.
+    /// The service's clock at the time of the answer, epoch milliseconds: up to a second earlier, never later.
     pub(crate) now_ms: i64,
 }
 

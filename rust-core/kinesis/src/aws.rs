@@ -282,13 +282,10 @@ pub(crate) fn fetched(record: Record) -> Option<Fetched> {
 struct ServedAt(Arc<Mutex<Option<i64>>>);
 
 impl ServedAt {
-    /// The service's time when the request left, at `sent` by our clock. The header tells it to the second; our clock
-    /// refines it when it agrees with the header.
+    /// The service's time when it answered, rounded down to the second: the header tells no more, and a time refined by
+    /// our own clock could be later than the service's. Without a header it is `sent`, by our clock.
     fn estimate(&self, sent: i64) -> i64 {
-        match *crate::shard::lock(&self.0) {
-            Some(second) => sent.clamp(second, second + 999),
-            None => sent,
-        }
+        crate::shard::lock(&self.0).unwrap_or(sent)
     }
 }
 
@@ -308,5 +305,19 @@ impl Intercept for ServedAt {
         let time = date.and_then(|d| DateTime::from_str(d, Format::HttpDate).ok());
         *crate::shard::lock(&self.0) = time.map(|t| epoch_millis(&t));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_is_never_later_than_the_service_says() {
+        let served = ServedAt(Arc::new(Mutex::new(Some(7_000))));
+        for sent in [1_000, 6_999, 7_000, 7_500, 8_000, 90_000] {
+            assert_eq!(served.estimate(sent), 7_000, "by our clock {sent}");
+        }
+        assert_eq!(ServedAt::default().estimate(7_500), 7_500, "nothing else is known");
     }
 }
