@@ -99,6 +99,9 @@ impl Coordinator {
         }
         let mut rows = self.rows().await?;
         let decision = decision::in_force(&core, &rows, &stream, self.limit).await?;
+        if decision.created != stream.created {
+            return self.look_again();
+        }
         if rows.stream != Some(decision) {
             rows = self.rows().await?;
         }
@@ -227,6 +230,16 @@ impl Coordinator {
             }
             (Ok(_), Ok(info), _) => Ok(info),
         }
+    }
+
+    /// Another node has seen a newer stream of this name than the one described to us.
+    fn look_again(&mut self) -> Result<Duration, Trouble> {
+        let just_listed = self.listed.take().is_some_and(|t| t.elapsed() < LIST_LEAST);
+        if !just_listed {
+            return Ok(Duration::ZERO);
+        }
+        let text = "the table knows a newer stream of this name than the one that is described";
+        Err(Trouble::new(Service::Kinesis, "DescribeStream", Kind::InUse, text))
     }
 
     fn not_readable(&mut self, info: &StreamInfo) -> Trouble {

@@ -24,7 +24,7 @@ const CONCURRENT: usize = 16;
 /// clocks may be off for AWS to accept a request.
 const MARGIN_MS: i64 = 300_000;
 
-/// The beginning that is in force for this stream; decides it when nobody has.
+/// The beginning that is in force for this stream, or for a newer one of its name; decides it when nobody has.
 pub(crate) async fn in_force(
     core: &Core,
     rows: &Rows,
@@ -33,7 +33,7 @@ pub(crate) async fn in_force(
 ) -> Result<StreamRow, Trouble> {
     let taken_over = is_taken_over(rows, stream);
     let anchor = match rows.stream {
-        Some(row) if row.created == stream.created => return Ok(row),
+        Some(row) if row.created >= stream.created => return Ok(row),
         Some(_) => {
             core.messages.once(
                 Level::Warn,

@@ -144,7 +144,7 @@ impl Table {
         let update = Update::new()
             .set("startAnchor", s(decision.anchor.to_string()))
             .set("streamCreated", n(decision.created))
-            .when("(attribute_not_exists(startAnchor) OR streamCreated <> :streamCreated)");
+            .when("(attribute_not_exists(startAnchor) OR attribute_not_exists(streamCreated) OR streamCreated < :streamCreated)");
         if self.update(item::STREAM_ROW, update).await?.is_some() {
             return Ok(decision);
         }

@@ -193,7 +193,8 @@ pub(crate) trait LeaseStore: Send + Sync {
     fn rows(&self) -> Answer<'_, Rows>;
     /// GetItem with a consistent read.
     fn row<'a>(&'a self, shard: &'a str) -> Answer<'a, Option<ShardRow>>;
-    /// Stores the stream's decision unless there is one for the same stream; gives what is in force.
+    /// Stores the stream's decision unless there is one for the same stream or a newer one of its name; gives what is in
+    /// force.
     fn decide(&self, decision: StreamRow) -> Answer<'_, StreamRow>;
     /// Marks a shard as closed before the beginning; leaves a row that exists alone.
     fn skip<'a>(&'a self, shard: &'a str, decision: StreamRow) -> Answer<'a, ()>;

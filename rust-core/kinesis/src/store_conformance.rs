@@ -54,6 +54,7 @@ async fn table_and_decisions(store: &dyn LeaseStore, tables: &dyn MigrationStore
     assert_eq!(store.decide(second).await.unwrap(), first, "decided once");
     let newer = StreamRow { anchor: Anchor::TrimHorizon, created: CREATED + 1 };
     assert_eq!(store.decide(newer).await.unwrap(), newer, "another stream");
+    assert_eq!(store.decide(first).await.unwrap(), newer, "by a node that knows the stream as it was");
     assert_eq!(store.rows().await.unwrap().stream, Some(newer));
     heartbeats(store).await;
     store.skip("closed", newer).await.unwrap();

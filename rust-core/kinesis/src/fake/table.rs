@@ -166,8 +166,8 @@ impl LeaseStore for FakeStore {
 
     fn decide(&self, decision: StreamRow) -> Answer<'_, StreamRow> {
         Box::pin(self.call("decide", move |data| {
-            let same = data.rows.stream.filter(|s| s.created == decision.created);
-            Ok(*data.rows.stream.insert(same.unwrap_or(decision)))
+            let stays = data.rows.stream.filter(|s| s.created >= decision.created);
+            Ok(*data.rows.stream.insert(stays.unwrap_or(decision)))
         }))
     }
 

@@ -191,6 +191,31 @@ async fn a_stream_created_again_is_read_from_its_beginning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_knows_the_earlier_stream_does_not_undo_the_decision() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", LATEST);
+    until("the shard is read", SOON, || !node.reads().is_empty()).await;
+    let consumer = node.consume();
+    // Without a shard it describes the stream every 30 seconds only.
+    let idle = rig.node("b", LATEST);
+    until("it shares", seconds(60), || rig.table.rows_now().nodes.len() == 2).await;
+    for _ in 0..5 {
+        rig.stream.create(&["s0"]);
+        let created = rig.stream.now_ms();
+        let decided = || rig.table.rows_now().stream.unwrap().created;
+        until("it is decided", seconds(60), || decided() >= created).await;
+        let wanted = [rig.stream.put("s0")];
+        for _ in 0..450 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            assert!(decided() >= created);
+        }
+        consumer.until(&wanted, SOON).await;
+        tokio::time::sleep(seconds(7)).await;
+    }
+    assert!(idle.source.messages().iter().all(|m| !m.text.contains("newer")), "{:?}", idle.source.messages());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_position_of_another_stream_is_refused_with_one_message() {
     let rig = Rig::new(&["s0"]);
     rig.stream.put("s0");
