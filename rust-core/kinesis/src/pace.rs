@@ -23,6 +23,11 @@ const QUIET: Duration = Duration::from_millis(1_000);
 const RATE: f64 = 0.993 * 2_097_152.0;
 /// Bytes asked for at once: more than a fifth of a second's, so that calls are left for other readers.
 const WANTED: f64 = 600_000.0;
+/// Records asked for while nothing is known about their size: a thousand may be ten megabytes, and after an outage all
+/// shards have them at once.
+const FIRST: i32 = 1;
+/// So many times the records seen are asked for at most: a few tell little about the others.
+const TRUST: i32 = 16;
 /// The quota is that of a second: after this long without a call it is there again.
 const REFILL: Duration = Duration::from_secs(1);
 /// How often a call of a backlog follows the one before at once. When even the two are too much for what the shard has
@@ -54,6 +59,8 @@ pub(crate) struct Pace {
     shared: Instant,
     /// Bytes of a record, about.
     record: Option<f64>,
+    /// Records seen.
+    seen: i32,
 }
 
 impl Pace {
@@ -68,6 +75,7 @@ impl Pace {
             share: 1.0,
             shared: now,
             record: None,
+            seen: 0,
         }
     }
 
@@ -78,6 +86,7 @@ impl Pace {
 
     /// How many records to ask for: at most `most`.
     pub(crate) fn limit(&self, most: i32) -> i32 {
+        let most = self.seen.saturating_mul(TRUST).clamp(FIRST, most);
         match self.record {
             #[allow(clippy::cast_possible_truncation, reason = "clamped into the range of the quota")]
             Some(bytes) if !*UNPACED => ((WANTED / bytes.max(1.0)) as i32).clamp(1, most),
@@ -134,6 +143,7 @@ impl Pace {
         if records == 0 {
             return;
         }
+        self.seen = self.seen.saturating_add(i32::try_from(records).unwrap_or(i32::MAX));
         #[allow(clippy::cast_precision_loss, reason = "a page has at most some ten million bytes")]
         let size = bytes as f64 / records as f64;
         self.record = Some(self.record.map_or(size, |known| size.max((known + size) / 2.0)));
@@ -171,6 +181,24 @@ mod tests {
             pace.answered(Instant::now(), 10_000_000, 1_000, true);
         }
         assert!(start.elapsed() >= Duration::from_secs(43));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_records_are_asked_for_until_their_size_is_known() {
+        let mut pace = Pace::new();
+        assert_eq!((pace.limit(1_000), pace.expected(1_000)), (1, None));
+        pace.answered(Instant::now(), 0, 0, false);
+        assert_eq!((pace.limit(1_000), pace.expected(1_000)), (1, None), "an empty answer tells nothing");
+        let mut limits = Vec::new();
+        for _ in 0..3 {
+            let records = usize::try_from(pace.limit(1_000)).unwrap();
+            pace.answered(Instant::now(), 100 * records, records, true);
+            limits.push((pace.limit(1_000), pace.expected(1_000)));
+        }
+        assert_eq!(limits, [(16, Some(1_600)), (272, Some(27_200)), (1_000, Some(100_000))]);
+        assert_eq!(pace.limit(10), 10);
+        pace.answered(Instant::now(), 3_000_000, 3, true);
+        assert_eq!(pace.limit(1_000), 1);
     }
 
     #[tokio::test(start_paused = true)]

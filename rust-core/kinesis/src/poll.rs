@@ -17,7 +17,9 @@ use tokio::time::Instant;
 
 /// Largest answer of GetRecords.
 const LARGEST_PAGE: usize = 10_000_000;
-/// Room left for growth over the last page when memory is reserved.
+/// Largest record, unless the stream was made for larger ones. What a first record is larger is a debt; see the budget.
+const LARGEST_RECORD: usize = 1_048_576;
+/// Room left for growth over what is expected when memory is reserved.
 const GROWTH: usize = 256 * 1024;
 /// An answer is there twice: while it is put together from what came over the network, and again beside the rows that
 /// are made of it.
@@ -30,13 +32,12 @@ struct Reader<'a> {
     course: Course<'a>,
     iterator: Option<String>,
     pace: Pace,
-    last_page: Option<usize>,
 }
 
 /// The task of one shard. Ends when the shard's `reading` is cancelled.
 pub(crate) async fn run(core: Arc<Core>, shard: Arc<Shard>) {
     let course = Course::new(&core, &shard);
-    let mut reader = Reader { course, iterator: None, pace: Pace::new(), last_page: None };
+    let mut reader = Reader { course, iterator: None, pace: Pace::new() };
     loop {
         reader.step().await;
     }
@@ -90,7 +91,6 @@ impl Reader<'_> {
         self.course.recovered();
         let bytes = page.bytes();
         permit.resize(bytes * COPIES);
-        self.last_page = Some(bytes);
         core.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let behind = page.millis_behind.unwrap_or(0) > 0;
         self.pace.answered(sent, bytes, page.records.len(), behind);
@@ -105,13 +105,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Memory the next page may need.
+    /// Memory the next page may need. An empty page before it says nothing: after an outage the next one is full.
     fn reserve(&self) -> usize {
-        let expected = self.pace.expected(self.course.core.config.max_records_per_request);
-        match self.last_page {
-            None => LARGEST_PAGE,
-            Some(0) => GROWTH,
-            Some(bytes) => (expected.unwrap_or(bytes) * 3 / 2 + GROWTH).min(LARGEST_PAGE),
+        match self.pace.expected(self.course.core.config.max_records_per_request) {
+            None => LARGEST_RECORD,
+            Some(bytes) => (bytes * 3 / 2 + GROWTH).min(LARGEST_PAGE),
         }
     }
 
