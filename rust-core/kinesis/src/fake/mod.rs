@@ -49,6 +49,8 @@ pub(crate) enum Fault {
     Panic,
     /// Never answered.
     Hang,
+    /// Done and answered three seconds later.
+    Slow,
 }
 
 /// Shared by a test and the client it plagues.
@@ -131,6 +133,10 @@ impl FaultPlan {
             }
             Some(Fault::Panic) => panic!("injected into {operation}"),
             Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Slow) => {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                work()
+            }
         }
     }
 }

@@ -237,8 +237,8 @@ async fn a_position_of_another_stream_is_refused_with_one_message() {
 async fn a_position_in_an_aggregate_that_another_program_moved_on_is_forgotten() {
     let rig = Rig::new(&["s0"]);
     let aggregate = |inner: &[u8]| local_cloud::kpl_aggregate((0..4).map(|_| ("inner", inner)));
-    let old = rig.stream.put_data("s0", aggregate(b"{\"n\":101}").into());
-    let moved = rig.stream.put_data("s0", aggregate(b"{\"n\":102}").into());
+    let old = rig.stream.put_data("s0", aggregate(b"{\"n\":101}"));
+    let moved = rig.stream.put_data("s0", aggregate(b"{\"n\":102}"));
     rig.table.edit(|rows| {
         let row = ShardRow {
             sequence: Some(sequence(moved)),
@@ -292,7 +292,7 @@ async fn a_restart_goes_on_where_it_was_with_the_previous_position() {
     let node = rig.node("a", &[]);
     let first = rig.stream.put("s0");
     let bad = rig.stream.put_data("s0", bytes::Bytes::from_static(b"no json"));
-    tokio::time::sleep(seconds(2)).await;
+    until("both are read", SOON, || node.source.status()["records"] == 2).await;
     let batch = node.next(SOON).await.unwrap();
     let (rows, failure) = (batch.parts.iter().find(|p| !p.failed), batch.parts.iter().find(|p| p.failed));
     let (rows, failure) = (rows.unwrap(), failure.unwrap());
