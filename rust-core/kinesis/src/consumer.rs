@@ -2,7 +2,7 @@
 
 use crate::core::{Core, within};
 use crate::shard::lock;
-use crate::trouble::{Kind, Service, Trouble};
+use crate::trouble::{Kind, NOT_ACTIVE, Service, Trouble};
 use bulletin::Level;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +13,13 @@ use tokio::time::Instant;
 const LIMIT: Duration = Duration::from_secs(12);
 /// Between two looks at a consumer that is not active yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long one look waits for a consumer to become active. The shards tell when that is not enough, and look again; one
+/// that is still unknown then is registered once more.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Between two attempts after a failure, and between two looks at a consumer that is in doubt.
 const AGAIN: Duration = Duration::from_secs(5);
+
+const DESCRIBE: &str = "DescribeStreamConsumer";
 
 #[derive(Default)]
 struct State {
@@ -57,25 +62,37 @@ impl Consumer {
     }
 }
 
-/// Waits until the consumer is active; registers it when there is none.
+/// Waits until the consumer is active, but not for long; registers it when there is none.
 async fn find(core: &Core) -> Result<String, Trouble> {
+    let began = Instant::now();
     let stream = lock(&core.known).stream.clone();
     let arn = stream.map(|s| s.arn).unwrap_or_default();
     let mut registered = false;
     loop {
         let call = core.stream.consumer(&arn);
-        match within(LIMIT, Service::Kinesis, "DescribeStreamConsumer", call).await {
+        match within(LIMIT, Service::Kinesis, DESCRIBE, call).await {
             Ok(consumer) if consumer.active => return Ok(consumer.arn),
-            Ok(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(_) => {}
             Err(trouble) if trouble.kind == Kind::NotFound && !registered => {
                 register(core, &arn).await?;
                 registered = true;
+                continue;
             }
             // Registered a moment ago: not everywhere known yet.
-            Err(trouble) if trouble.kind == Kind::NotFound => tokio::time::sleep(LOOK_EVERY).await,
+            Err(trouble) if trouble.kind == Kind::NotFound => {}
             Err(trouble) => return Err(trouble),
         }
+        if began.elapsed() >= PATIENCE {
+            return Err(not_active(core));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn not_active(core: &Core) -> Trouble {
+    let name = &core.config.application_name;
+    let text = format!("the fan-out consumer \"{name}\" is not ACTIVE");
+    Trouble { code: NOT_ACTIVE.to_owned(), ..Trouble::new(Service::Kinesis, DESCRIBE, Kind::InUse, &text) }
 }
 
 async fn register(core: &Core, stream_arn: &str) -> Result<(), Trouble> {

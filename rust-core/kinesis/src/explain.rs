@@ -1,6 +1,6 @@
 //! How a person is told of a failed call: what failed, on what, why, and what to do.
 
-use crate::trouble::{Kind, NO_CREDENTIALS, NOT_SENT, Service, Trouble};
+use crate::trouble::{Kind, NO_CREDENTIALS, NOT_ACTIVE, NOT_SENT, Service, Trouble};
 
 /// Names and values that make a message concrete.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +70,11 @@ impl Trouble {
             Kind::Throttled => format!(
                 "{action} on the {target} is being throttled ({said}). Another reader may use up the limit; \
                  reading goes on more slowly."
+            ),
+            Kind::InUse if self.code == NOT_ACTIVE => format!(
+                "The fan-out consumer \"{}\" of stream \"{}\" is not ACTIVE, and no record is read before it is. Look at it \
+                 with {action}. When it stays so, deregister it: it is registered again by itself.",
+                place.table, place.stream
             ),
             _ => format!("{action} on the {target} failed ({said}). It is tried again."),
         }

@@ -11,7 +11,7 @@ use crate::core::{Core, within};
 use crate::position::Start;
 use crate::reading::Course;
 use crate::shard::Shard;
-use crate::trouble::{Kind, Service, Trouble};
+use crate::trouble::{Kind, NOT_ACTIVE, Service, Trouble};
 use record::SequenceNumber;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,6 +72,10 @@ impl Reader<'_> {
         if trouble.kind == Kind::NotFound {
             self.course.core.consumer.doubt();
         }
+        if trouble.code == NOT_ACTIVE {
+            // Other nodes wait for the same consumer: no reason to give the shard up.
+            self.course.shard.rests();
+        }
         self.hold(wait);
     }
 
@@ -85,6 +89,7 @@ impl Reader<'_> {
             let _ = tokio::time::timeout_at(self.not_before, shard.wake.notified()).await;
             return Ok(());
         }
+        shard.asks();
         let arn = core.consumer.arn(core).await?;
         let start = self.continuation.clone().map_or_else(|| self.course.start(), Start::After);
         core.counters.calls.fetch_add(1, Ordering::Relaxed);

@@ -76,6 +76,8 @@ const LONGEST: usize = 300;
 /// Codes of calls that ended before they were sent.
 pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
 pub(crate) const NOT_SENT: &str = "NotSent";
+/// Code of a fan-out consumer that was waited for in vain.
+pub(crate) const NOT_ACTIVE: &str = "ConsumerNotActive";
 
 impl Trouble {
     /// A failure found by us rather than told by the service.

@@ -16,6 +16,8 @@ const IDLE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct FanOut {
     consumer: Option<Instant>,
+    /// A consumer becomes active after this long; two seconds by default.
+    creating: Option<Duration>,
     subscriptions: u64,
     subscribed: Vec<(ShardId, Instant)>,
     /// Subscriptions up to this number of a shard send nothing any more.
@@ -48,6 +50,11 @@ impl FakeStream {
         self.with(|data| data.fanout.ended = data.fanout.subscriptions);
     }
 
+    /// A consumer is CREATING for this long.
+    pub(crate) fn consumer_takes(&self, time: Duration) {
+        self.with(|data| data.fanout.creating = Some(time));
+    }
+
     /// Somebody deregisters the consumer.
     pub(crate) fn drop_consumer(&self) {
         self.with(|data| {
@@ -69,8 +76,8 @@ impl FakeStream {
         self.call("consumer", |data| {
             let since =
                 data.fanout.consumer.ok_or_else(|| trouble("consumer", Kind::NotFound, "no consumer"))?;
-            // A consumer is CREATING for a while.
-            Ok(ConsumerInfo { arn: "arn:consumer".into(), active: since.elapsed() > Duration::from_secs(2) })
+            let creating = data.fanout.creating.unwrap_or(Duration::from_secs(2));
+            Ok(ConsumerInfo { arn: "arn:consumer".into(), active: since.elapsed() > creating })
         })
         .await
     }

@@ -103,6 +103,34 @@ async fn a_consumer_deregistered_underneath_is_registered_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_that_stays_inactive_is_told_and_costs_no_lease() {
+    let rig = Rig::new(&["s0", "s1"]);
+    rig.stream.consumer_takes(seconds(400));
+    let (a, b) = (rig.node("a", FAN_OUT), rig.node("b", FAN_OUT));
+    until("one each", seconds(60), || a.reads().len() == 1 && b.reads().len() == 1).await;
+    let (from_a, from_b) = (a.consume(), b.consume());
+    let told = |said: Vec<String>| said.iter().any(|t| t.contains("is not ACTIVE") && t.contains("\"app\""));
+    until("both tell it", seconds(70), || told(from_a.said()) && told(from_b.said())).await;
+    tokio::time::sleep(seconds(260)).await;
+    assert_eq!((a.reads().len(), b.reads().len()), (1, 1), "no other node would fare better");
+    let wanted = [rig.stream.put("s0"), rig.stream.put("s1")];
+    let got = || [from_a.got(), from_b.got()].concat();
+    until("it is read once it is active", seconds(120), || wanted.iter().all(|n| got().contains(n))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_removed_before_it_was_active_is_registered_again() {
+    let rig = Rig::new(&["s0"]);
+    rig.stream.consumer_takes(seconds(10));
+    let node = rig.node("a", FAN_OUT);
+    let consumer = node.consume();
+    until("it is registered", SOON, || rig.stream.has_consumer()).await;
+    tokio::time::sleep(seconds(3)).await;
+    rig.stream.drop_consumer();
+    consumer.until(&[rig.stream.put("s0")], seconds(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn attempts_are_few_while_subscribing_fails() {
     for kind in [Kind::NotFound, Kind::InUse, Kind::Throttled, Kind::Unavailable] {
         let rig = Rig::new(&["s0"]);
