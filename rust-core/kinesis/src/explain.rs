@@ -37,12 +37,7 @@ impl Trouble {
                 format!("table \"{}\"", self.table.as_deref().unwrap_or(&place.table))
             }
         };
-        let action = format!("{}:{}", self.service.prefix(), self.operation);
-        let said = if self.message.is_empty() {
-            self.code.clone()
-        } else {
-            format!("{}: {}", self.code, self.message)
-        };
+        let (action, said) = (self.action(), self.said());
         match self.kind {
             Kind::NotFound => format!(
                 "The {target} does not exist in region {} ({said}). Check the name, the Region and the account of \

@@ -155,17 +155,19 @@ pub(crate) fn drain(core: &Arc<Core>, id: &ShardId) {
 
 /// Gives up a lease under which nothing can be read here.
 pub(crate) fn give_up(core: &Arc<Core>, shard: Arc<Shard>) {
-    core.messages.say(
-        Level::Warn,
-        &format!("stuck/{}", shard.id),
-        format!(
-            "Kinesis has not answered for shard {} of stream \"{}\" for {} seconds. Its lease is given up, so that \
-             another node can read it.",
-            shard.id,
-            core.config.stream_name,
-            shard.unanswered().as_secs()
+    let (id, stream, seconds) = (&shard.id, &core.config.stream_name, shard.unanswered().as_secs());
+    let what = match shard.trouble() {
+        Some(trouble) => format!(
+            "Shard {id} of stream \"{stream}\" could not be read for {seconds} seconds ({}). Its lease is given up, so \
+             that another node can read it.",
+            trouble.brief()
         ),
-    );
+        None => format!(
+            "Kinesis has not answered for shard {id} of stream \"{stream}\" for {seconds} seconds. Its lease is given \
+             up, so that another node can read it."
+        ),
+    };
+    core.messages.say(Level::Warn, &format!("stuck/{id}"), what);
     release_later(core, shard, "no progress");
 }
 

@@ -226,6 +226,7 @@ impl<'a> Course<'a> {
             _ => now,
         };
         self.troubled = Some((trouble.kind, since));
+        self.shard.failed(trouble);
         let lasts = now.duration_since(since);
         let wait = self.backoff.next();
         let (patience, wait) = match trouble.kind {

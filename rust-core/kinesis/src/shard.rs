@@ -6,6 +6,7 @@ use crate::plan::LEASE;
 use crate::position::Anchor;
 use crate::shape::Shaper;
 use crate::store::Holder;
+use crate::trouble::Trouble;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,8 +68,17 @@ pub(crate) struct Shard {
     draining: AtomicBool,
     gone: AtomicBool,
     behind_ms: AtomicI64,
-    /// Since when the reader is without an answer; `None` while it does not ask.
-    unanswered: Mutex<Option<Instant>>,
+    asking: Mutex<Asking>,
+}
+
+/// What the reader hears of the service.
+struct Asking {
+    /// Since when it is without an answer; `None` while it does not ask.
+    since: Option<Instant>,
+    /// What went wrong last since the last answer.
+    trouble: Option<Trouble>,
+    /// There was an answer under this lease.
+    answered: bool,
 }
 
 impl Shard {
@@ -94,7 +104,7 @@ impl Shard {
             draining: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             behind_ms: AtomicI64::new(-1),
-            unanswered: Mutex::new(Some(Instant::now())),
+            asking: Mutex::new(Asking { since: Some(Instant::now()), trouble: None, answered: false }),
         }
     }
 
@@ -125,24 +135,39 @@ impl Shard {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// The service answered.
+    /// The service gave records, or said that there are none.
     pub(crate) fn answered(&self) {
-        *lock(&self.unanswered) = Some(Instant::now());
+        *lock(&self.asking) = Asking { since: Some(Instant::now()), trouble: None, answered: true };
+    }
+
+    /// There was an answer under this lease.
+    pub(crate) fn was_answered(&self) -> bool {
+        lock(&self.asking).answered
     }
 
     /// The reader wants an answer from now on.
     pub(crate) fn asks(&self) {
-        lock(&self.unanswered).get_or_insert_with(Instant::now);
+        lock(&self.asking).since.get_or_insert_with(Instant::now);
     }
 
     /// The reader waits for something of our own: room, memory, the lease.
     pub(crate) fn rests(&self) {
-        *lock(&self.unanswered) = None;
+        lock(&self.asking).since = None;
     }
 
     /// How long the reader has been without an answer.
     pub(crate) fn unanswered(&self) -> Duration {
-        lock(&self.unanswered).map_or(Duration::ZERO, |since| since.elapsed())
+        lock(&self.asking).since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// The reader's call failed.
+    pub(crate) fn failed(&self, trouble: &Trouble) {
+        lock(&self.asking).trouble = Some(trouble.clone());
+    }
+
+    /// What went wrong last since the last answer.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        lock(&self.asking).trouble.clone()
     }
 
     pub(crate) fn set_behind(&self, behind_ms: i64) {

@@ -103,6 +103,21 @@ impl Trouble {
         self
     }
 
+    /// What failed and why, in brackets of a sentence.
+    pub(crate) fn brief(&self) -> String {
+        format!("{}: {}", self.action(), self.said())
+    }
+
+    /// The action as a policy names it.
+    pub(crate) fn action(&self) -> String {
+        format!("{}:{}", self.service.prefix(), self.operation)
+    }
+
+    /// The service's code and words.
+    pub(crate) fn said(&self) -> String {
+        if self.message.is_empty() { self.code.clone() } else { format!("{}: {}", self.code, self.message) }
+    }
+
     /// The same trouble keeps the same key, whatever request ids its text carries.
     pub(crate) fn key(&self) -> String {
         match self.kind {

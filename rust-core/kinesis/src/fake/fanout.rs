@@ -136,8 +136,9 @@ impl FakeSubscription {
     fn turn(&mut self, idle: bool) -> Turn {
         let (shard, number, index) = (self.shard.clone(), self.number, self.index);
         let over = self.done || self.opened.elapsed() >= LIFE;
+        let cut = self.stream.faults.hangs("events");
         let turn = self.stream.with(|data| {
-            if data.fanout.silent.iter().any(|(s, n)| *s == shard && number <= *n) {
+            if cut || data.fanout.silent.iter().any(|(s, n)| *s == shard && number <= *n) {
                 return Turn::Silent;
             }
             if over || number <= data.fanout.ended || !data.has(&shard) {

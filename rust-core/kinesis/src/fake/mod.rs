@@ -95,6 +95,11 @@ impl FaultPlan {
         lock(&self.0).cut
     }
 
+    /// Nothing of an operation comes through.
+    pub(crate) fn hangs(&self, operation: &'static str) -> bool {
+        lock(&self.0).always.get(operation) == Some(&Fault::Hang)
+    }
+
     fn of(&self, operation: &'static str) -> Option<Fault> {
         let mut faults = lock(&self.0);
         match &mut faults.left {

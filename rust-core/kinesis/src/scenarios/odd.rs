@@ -75,9 +75,7 @@ async fn a_node_that_kinesis_does_not_answer_gives_its_shards_up() {
         let (from_a, from_b) = (a.consume(), b.consume());
         tokio::time::sleep(seconds(10)).await;
         let lost = a.reads();
-        for operation in [operation, "records"] {
-            a.stream.faults.always(operation, Some(Fault::Hang));
-        }
+        a.stream.faults.always(operation, Some(Fault::Hang));
         lost.iter().for_each(|shard| rig.stream.silence(shard));
         let wanted: Vec<u64> = lost.iter().map(|s| rig.stream.put(s)).collect();
         from_b.until(&wanted, seconds(200)).await;
@@ -86,9 +84,8 @@ async fn a_node_that_kinesis_does_not_answer_gives_its_shards_up() {
         tokio::time::sleep(seconds(600)).await;
         assert_eq!((a.reads().len(), b.reads().len()), (0, 4), "they stay where they are read");
         assert!(from_a.said().iter().filter(|t| t.contains("given up")).count() == 2);
-        for operation in [operation, "records"] {
-            a.stream.faults.always(operation, None);
-        }
+        assert!(from_a.said().iter().any(|t| t.contains("cannot be reached")), "{:?}", from_a.said());
+        a.stream.faults.always(operation, None);
         until("two each again", seconds(120), || a.reads().len() == 2 && b.reads().len() == 2).await;
         let more: Vec<u64> = lost.iter().map(|s| rig.stream.put(s)).collect();
         until("all is read", seconds(30), || {
@@ -96,6 +93,60 @@ async fn a_node_that_kinesis_does_not_answer_gives_its_shards_up() {
         })
         .await;
     }
+}
+
+/// Subscriptions are opened and nothing comes, as through a proxy that collects whole answers.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_back_in_vain_stays_away_longer_each_time() {
+    let fan_out = [("Consumer Type", "ENHANCED_FAN_OUT")];
+    let rig = Rig::new(&["s0", "s1", "s2", "s3"]);
+    let (a, b) = (rig.node("a", &fan_out), rig.node("b", &fan_out));
+    until("two each", seconds(60), || a.reads().len() == 2 && b.reads().len() == 2).await;
+    a.stream.faults.always("events", Some(Fault::Hang));
+    let mut unread = 0;
+    for _ in 0..3_600 {
+        tokio::time::sleep(seconds(1)).await;
+        unread += usize::from(b.reads().len() < 4);
+    }
+    assert!(unread < 600, "{unread} seconds of an hour");
+    a.stream.faults.always("events", None);
+    until("two each again", seconds(2_000), || a.reads().len() == 2 && b.reads().len() == 2).await;
+    let from = (a.consume(), b.consume());
+    let wanted: Vec<u64> = ["s0", "s1", "s2", "s3"].iter().map(|s| rig.stream.put(s)).collect();
+    let got = || [from.0.got(), from.1.got()].concat();
+    until("all is read", seconds(30), || wanted.iter().all(|n| got().contains(n))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_may_not_poll_comes_back_to_fan_out() {
+    let fan_out = [("Consumer Type", "ENHANCED_FAN_OUT")];
+    let rig = Rig::new(&["s0", "s1"]);
+    let (a, b) = (rig.node("a", &fan_out), rig.node("b", &fan_out));
+    for operation in ["iterator", "records"] {
+        a.stream.faults.always(operation, Some(Fault::Fail(Kind::Denied)));
+    }
+    until("one each", seconds(60), || a.reads().len() == 1 && b.reads().len() == 1).await;
+    for operation in ["subscribe", "events"] {
+        a.stream.faults.always(operation, Some(Fault::Hang));
+    }
+    until("b reads all", seconds(200), || b.reads().len() == 2).await;
+    for operation in ["subscribe", "events"] {
+        a.stream.faults.always(operation, None);
+    }
+    until("one each again", seconds(60), || a.reads().len() == 1 && b.reads().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_given_up_with_the_reason() {
+    let rig = Rig::new(&["s0", "s1"]);
+    let (a, b) = (rig.node("a", &[]), rig.node("b", &[]));
+    until("one each", seconds(60), || a.reads().len() == 1 && b.reads().len() == 1).await;
+    let from_a = a.consume();
+    a.stream.faults.always("records", Some(Fault::Fail(Kind::Kms)));
+    until("b reads all", seconds(200), || b.reads().len() == 2).await;
+    let said: Vec<String> = from_a.said().into_iter().filter(|t| t.contains("given up")).collect();
+    assert!(said.len() == 1 && said[0].contains("(kinesis:records: Kms: injected)"), "{said:?}");
+    assert!(!said[0].contains("has not answered"), "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]
