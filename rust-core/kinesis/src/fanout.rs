@@ -1,7 +1,7 @@
 //! Reads one shard through a subscription of its own (enhanced fan-out).
 //!
 //! A subscription ends after five minutes by design and goes on from the continuation number of the last event taken
-//! in, or, after a rollback, from behind the last batch that still stands. Events of an earlier subscription cannot
+//! in, or, after a rollback or a day without room, from behind the last batch that still stands or record read. Events of an earlier subscription cannot
 //! reach a later one: each has its own. A subscription that is silent is replaced; a healthy one sends an event about
 //! every five seconds even when there are no records. While NiFi takes nothing, no event is asked for, and that silence
 //! is ours.
@@ -22,6 +22,8 @@ use tokio::time::Instant;
 const SILENCE: Duration = Duration::from_secs(30);
 /// The service refuses to subscribe again to a shard within five seconds.
 const AGAIN: Duration = Duration::from_millis(5_100);
+/// The service keeps records for at least a day; less, for the time between an event and its taking in.
+const RETAINED: Duration = Duration::from_secs(23 * 3_600);
 /// Longest time until a subscription is open.
 const LIMIT: Duration = Duration::from_secs(12);
 
@@ -31,7 +33,8 @@ struct Reader<'a> {
     next: Option<NextEvent>,
     /// When that wait began, not counting times without room.
     listening: Option<Instant>,
-    continuation: Option<SequenceNumber>,
+    /// Where the last event said to go on, and when.
+    continuation: Option<(SequenceNumber, Instant)>,
     not_before: Instant,
 }
 
@@ -91,7 +94,7 @@ impl Reader<'_> {
         }
         shard.asks();
         let arn = core.consumer.arn(core).await?;
-        let start = self.continuation.clone().map_or_else(|| self.course.start(), Start::After);
+        let start = self.start();
         core.counters.calls.fetch_add(1, Ordering::Relaxed);
         let call = core.stream.subscribe(&arn, &shard.id, &start, shard.serial);
         let answer = within(LIMIT, Service::Kinesis, "SubscribeToShard", call).await;
@@ -104,6 +107,15 @@ impl Reader<'_> {
         self.next = subscription.map(|s| s.next());
         self.listening = None;
         Ok(())
+    }
+
+    /// A continuation number need not be that of a record, so nothing shows when records behind it have left the retention
+    /// time: it is used only while that cannot be.
+    fn start(&self) -> Start {
+        match &self.continuation {
+            Some((number, since)) if since.elapsed() < RETAINED => Start::After(number.clone()),
+            _ => self.course.start(),
+        }
     }
 
     async fn listen(&mut self) -> Result<(), Trouble> {
@@ -141,7 +153,7 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        self.continuation = continuation;
+        self.continuation = continuation.map(|number| (number, Instant::now()));
         self.next = Some(subscription.next());
         Ok(())
     }

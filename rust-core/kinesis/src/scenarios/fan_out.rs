@@ -177,6 +177,24 @@ async fn ten_minutes_of_back_pressure_are_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn records_that_left_the_retention_time_during_back_pressure_are_told() {
+    let rig = Rig::new(&["s0"]);
+    let small: Vec<(&str, &str)> = [FAN_OUT, &[("Max Batch Size", "100")]].concat();
+    let node = rig.node("a", &small);
+    let mut wanted: Vec<u64> = (0..100).map(|_| rig.stream.put("s0")).collect();
+    tokio::time::sleep(seconds(60)).await;
+    let lost = rig.stream.put("s0");
+    tokio::time::advance(seconds(25 * 3_600)).await;
+    rig.stream.trim("s0");
+    wanted.push(rig.stream.put("s0"));
+    let consumer = node.consume();
+    consumer.until(&wanted, seconds(60)).await;
+    assert!(!consumer.got().contains(&lost));
+    let told = |t: &String| t.contains("Records of shard s0") && t.contains("may be lost");
+    assert_eq!(consumer.said().iter().filter(|t| told(t)).count(), 1, "{:?}", consumer.said());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_behind_the_last_commit() {
     let rig = Rig::new(&["s0"]);
     let node = rig.node("a", FAN_OUT);
