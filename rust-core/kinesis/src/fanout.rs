@@ -121,9 +121,8 @@ impl Reader<'_> {
     async fn listen(&mut self) -> Result<(), Trouble> {
         let core = self.course.core;
         // Events have no announced size: wait until there is any room, then account for what came.
-        let asked = Instant::now();
-        let mut permit = self.course.memory(1).await;
-        if asked < Instant::now() {
+        let (mut permit, waited) = self.course.granted(1).await;
+        if waited {
             self.listening = None;
         }
         let until = *self.listening.get_or_insert_with(Instant::now) + SILENCE;

@@ -86,14 +86,19 @@ impl<'a> Course<'a> {
 
     /// Waits for memory.
     pub(crate) async fn memory(&self, bytes: usize) -> Permit {
+        self.granted(bytes).await.0
+    }
+
+    /// As [`Course::memory`]; tells whether it had to be waited for.
+    pub(crate) async fn granted(&self, bytes: usize) -> (Permit, bool) {
         if let Some(permit) = self.core.budget.acquire(bytes).now_or_never() {
             self.shard.asks();
-            return permit;
+            return (permit, false);
         }
         self.shard.rests();
         let permit = self.core.budget.acquire(bytes).await;
         self.shard.asks();
-        permit
+        (permit, true)
     }
 
     /// Where the shard is to be opened.
@@ -272,5 +277,29 @@ impl<'a> Course<'a> {
                 self.shard.id, self.core.config.stream_name, trouble.message, self.core.config.application_name
             ),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Rig, parts};
+
+    /// A silence is counted on while memory is there, however many times the reader is woken.
+    #[tokio::test(start_paused = true)]
+    async fn only_memory_that_had_to_be_waited_for_is_said_to_be() {
+        let core = Rig::new(&["s0"]).core(&[("Memory Budget", "1000000")]);
+        let shard = parts::shard(1, "s0");
+        let course = Course::new(&core, &shard);
+        let (first, waited) = course.granted(1).await;
+        assert!(!waited);
+        drop(first);
+        let (all, _) = course.granted(core.budget.capacity()).await;
+        let give_back = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(all);
+        };
+        let ((_, waited), ()) = tokio::join!(course.granted(1), give_back);
+        assert!(waited);
     }
 }

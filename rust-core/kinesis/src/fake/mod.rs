@@ -2,6 +2,7 @@
 
 mod fanout;
 mod migration;
+pub(crate) mod parts;
 mod quota;
 mod rig;
 mod stream;
