@@ -75,16 +75,17 @@ impl Checkpointer {
         }
     }
 
-    /// Shards that may be written now, and when the next one may be.
+    /// Shards that may be written now, and when the next one may be. What may be written and has no room waits for the
+    /// end of a write, not for a time.
     fn due(&self, room: usize) -> (Vec<Arc<Shard>>, Option<Instant>) {
         let now = Instant::now();
         let (mut due, mut next) = (Vec::new(), None::<Instant>);
         for entry in lock(&self.dirty).values_mut().filter(|e| !e.writing) {
-            if entry.not_before <= now && due.len() < room {
+            if entry.not_before > now {
+                next = Some(next.map_or(entry.not_before, |n| n.min(entry.not_before)));
+            } else if due.len() < room {
                 entry.writing = true;
                 due.push(entry.shard.clone());
-            } else {
-                next = Some(next.map_or(entry.not_before, |n| n.min(entry.not_before)));
             }
         }
         (due, next)
@@ -194,4 +195,29 @@ pub(crate) async fn still_ours(core: &Core, shard: &Shard) -> Result<bool, Troub
     Ok(row.is_some_and(|r| {
         r.owner.as_deref() == Some(holder.owner.as_str()) && r.counter == Some(holder.epoch)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::parts;
+    use record::{Position, SequenceNumber};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_and_has_no_room_sets_no_timer() {
+        let checkpointer = Checkpointer::default();
+        for serial in 0..3 {
+            let shard = parts::shard(serial, &format!("s{serial}"));
+            parts::delivered(&shard, Position::new(SequenceNumber::new("7").unwrap(), 0));
+            checkpointer.mark(&shard);
+        }
+        let (due, next) = checkpointer.due(1);
+        assert_eq!((due.len(), next), (1, None), "the others wait for the end of that write");
+        assert_eq!(checkpointer.due(0).1, None);
+        let later = Instant::now() + Duration::from_secs(1);
+        if let Some(entry) = lock(&checkpointer.dirty).values_mut().find(|e| !e.writing) {
+            entry.not_before = later;
+        }
+        assert_eq!(checkpointer.due(0).1, Some(later), "whose time is to come is looked at then");
+    }
 }
