@@ -22,6 +22,8 @@ pub(crate) struct FanOut {
     subscribed: Vec<(ShardId, Instant)>,
     /// Subscriptions up to this number of a shard send nothing any more.
     silent: Vec<(ShardId, u64)>,
+    /// Subscriptions up to this number of a shard send their next event at this time.
+    late: Vec<(ShardId, u64, Instant)>,
     /// Subscriptions up to this number end.
     ended: u64,
 }
@@ -42,6 +44,14 @@ impl FakeStream {
         self.with(|data| {
             let number = data.fanout.subscriptions;
             data.fanout.silent.push((shard.into(), number));
+        });
+    }
+
+    /// The next event of all open subscriptions of a shard is on its way for this long.
+    pub(crate) fn delay_events(&self, shard: &str, time: Duration) {
+        self.with(|data| {
+            let number = data.fanout.subscriptions;
+            data.fanout.late.push((shard.into(), number, Instant::now() + time));
         });
     }
 
@@ -140,6 +150,11 @@ impl FakeSubscription {
         let turn = self.stream.with(|data| {
             if cut || data.fanout.silent.iter().any(|(s, n)| *s == shard && number <= *n) {
                 return Turn::Silent;
+            }
+            let late =
+                |(s, n, at): &(ShardId, u64, Instant)| *s == shard && number <= *n && Instant::now() < *at;
+            if data.fanout.late.iter().any(late) {
+                return Turn::Wait;
             }
             if over || number <= data.fanout.ended || !data.has(&shard) {
                 return Turn::End;

@@ -80,10 +80,15 @@ async fn a_rollback_subscribes_again_and_old_events_do_not_count() {
     let mut wanted = vec![rig.stream.put("s0")];
     let batch = node.next(SOON).await.unwrap();
     tokio::time::sleep(seconds(6)).await;
+    // The old subscription's event with this record comes when the new subscription is open.
+    rig.stream.delay_events("s0", seconds(3));
     wanted.push(rig.stream.put("s0"));
+    let before = rig.stream.subscriptions();
     node.source.settle(batch.id, false).unwrap();
     let consumer = node.consume();
+    until("the new one is open", seconds(2), || rig.stream.subscriptions() > before).await;
     consumer.until(&wanted, SOON).await;
+    tokio::time::sleep(seconds(5)).await;
     assert_eq!(consumer.got(), wanted);
 }
 
