@@ -83,6 +83,11 @@ pub(crate) struct Event {
 pub(crate) trait Subscription: Send {
     /// The next event; `None` when the service ended the subscription.
     fn next(self: Box<Self>) -> NextEvent;
+
+    /// It has a connection for itself, because the way to the service does without HTTP/2.
+    fn is_alone(&self) -> bool {
+        false
+    }
 }
 
 /// See [`Subscription::next`].

@@ -5,13 +5,19 @@ use crate::aws::{CONNECT, Stream, child_id, fetched, unreadable};
 use crate::position::Start;
 use crate::shard::lock;
 use crate::trouble::{Service, Trouble, from_events, from_sdk};
+use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_kinesis::error::BoxError;
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::types::{
     ConsumerStatus, ShardIteratorType, StartingPosition, SubscribeToShardEvent, SubscribeToShardEventStream,
 };
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::DateTime;
 use record::SequenceNumber;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const SUBSCRIBE: &str = "SubscribeToShard";
@@ -80,13 +86,15 @@ impl Stream {
             lane.or_insert_with(connect).clone()
         };
         let position = starting_position(start)?;
+        let way = Way::default();
         let call = || {
             let request = client.subscribe_to_shard().consumer_arn(consumer_arn).shard_id(shard);
-            request.starting_position(position.clone()).send()
+            let request = request.starting_position(position.clone()).customize();
+            request.interceptor(way.clone()).send()
         };
         let answer = made.protocol.call(call).await;
         let output = answer.map_err(|e| from_sdk(Service::Kinesis, SUBSCRIBE, &e))?;
-        Ok(Box::new(Events(output)))
+        Ok(Box::new(Events { output, alone: way.is_http_1() }))
     }
 }
 
@@ -107,13 +115,50 @@ fn starting_position(start: &Start) -> Result<StartingPosition, Trouble> {
     position.build().map_err(|_| unreadable(SUBSCRIBE))
 }
 
-struct Events(SubscribeToShardOutput);
+/// Notes how an answer came. The SDK's client does not say; but only HTTP/1.1 has headers about the connection, and needs
+/// one for a body without a length.
+#[derive(Debug, Default, Clone)]
+struct Way(Arc<AtomicBool>);
+
+impl Way {
+    fn is_http_1(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Way {
+    fn name(&self) -> &'static str {
+        "Way"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers();
+        let of_http_1 = ["transfer-encoding", "connection"].iter().any(|name| headers.contains_key(*name));
+        self.0.store(of_http_1, Ordering::Release);
+        Ok(())
+    }
+}
+
+struct Events {
+    output: SubscribeToShardOutput,
+    alone: bool,
+}
 
 impl Subscription for Events {
+    fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     fn next(mut self: Box<Self>) -> NextEvent {
         Box::pin(async move {
             let event = loop {
-                match self.0.event_stream.recv().await {
+                match self.output.event_stream.recv().await {
                     Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event))) => {
                         break understood(event).map(Some);
                     }

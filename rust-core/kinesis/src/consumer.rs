@@ -34,12 +34,21 @@ struct State {
 pub(crate) struct Consumer {
     state: Mutex<State>,
     doubted: AtomicBool,
+    /// It was told that subscriptions do without HTTP/2.
+    told: AtomicBool,
 }
 
 impl Consumer {
     /// The service says that it does not know the consumer: look again before the next subscription.
     pub(crate) fn doubt(&self) {
         self.doubted.store(true, Ordering::Release);
+    }
+
+    /// Subscriptions work without HTTP/2 and cost more: told once.
+    pub(crate) fn tell_http_1(&self, core: &Core) {
+        if !self.told.swap(true, Ordering::AcqRel) {
+            core.messages.once(Level::Warn, core.place.without_http_2());
+        }
     }
 
     /// Name of the active consumer. All shards wait for one look.

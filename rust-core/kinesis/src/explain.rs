@@ -28,6 +28,20 @@ pub(crate) enum Who {
     Chain,
 }
 
+impl Place {
+    /// Fan-out goes over HTTP/1.1.
+    pub(crate) fn without_http_2(&self) -> String {
+        format!(
+            "{}{} does not speak HTTP/2, so every shard of stream \"{}\" needs a connection of its own for \
+             ENHANCED_FAN_OUT. Records are read all the same. Use an endpoint or a proxy with HTTP/2, or set Consumer \
+             Type to SHARED_THROUGHPUT.",
+            address(Service::Kinesis, self),
+            through(self),
+            self.stream
+        )
+    }
+}
+
 impl Trouble {
     /// Sentences for a bulletin: what failed, on what, why, and what to do.
     pub(crate) fn explain(&self, place: &Place) -> String {
@@ -55,7 +69,7 @@ impl Trouble {
                  Override URL{}; work goes on by itself then.",
                 self.service.name(),
                 address(self.service, place),
-                place.proxy.as_ref().map(|name| format!(" through the proxy {name}")).unwrap_or_default(),
+                through(place),
                 if place.proxy.is_some() { ", and the proxy and its login" } else { "" }
             ),
             Kind::Kms => format!(
@@ -111,6 +125,10 @@ impl Trouble {
         };
         format!("{what} ({said}). {remedy}; work goes on by itself then.")
     }
+}
+
+fn through(place: &Place) -> String {
+    place.proxy.as_ref().map(|name| format!(" through the proxy {name}")).unwrap_or_default()
 }
 
 fn address(service: Service, place: &Place) -> String {

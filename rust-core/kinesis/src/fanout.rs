@@ -104,6 +104,9 @@ impl Reader<'_> {
         };
         self.course.opened(&start, answer)?;
         self.hold(AGAIN);
+        if subscription.as_ref().is_some_and(|s| s.is_alone()) {
+            core.consumer.tell_http_1(core);
+        }
         self.next = subscription.map(|s| s.next());
         self.listening = None;
         Ok(())

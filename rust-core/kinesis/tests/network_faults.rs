@@ -37,6 +37,7 @@ async fn fan_out_over_tls_speaks_http_2() {
     wanted.extend(rig.put(50));
     reader.until(&wanted, SOON).await;
     once_each(&reader, &wanted, "fan-out over TLS");
+    assert_eq!(reader.troubles(), Vec::<String>::new());
     reader.stop().await;
     let calls = rig.cloud.journal().calls();
     assert!(calls.iter().all(|call| call.http2), "all calls take HTTP/2 when it is offered");
@@ -45,7 +46,7 @@ async fn fan_out_over_tls_speaks_http_2() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fan_out_works_where_only_http_1_is_spoken() {
+async fn fan_out_works_where_only_http_1_is_spoken_and_says_so_once() {
     for transport in [Transport::TlsHttp1, Transport::Plain] {
         let rig = started(transport, 3).await;
         let mut wanted = rig.put(30);
@@ -54,6 +55,11 @@ async fn fan_out_works_where_only_http_1_is_spoken() {
         wanted.extend(rig.put(30));
         reader.until(&wanted, SOON).await;
         once_each(&reader, &wanted, "fan-out over HTTP/1.1");
+        let said = reader.troubles();
+        assert!(said.len() == 1, "{said:?}");
+        let endpoint = rig.cloud.aws_endpoint();
+        let words = [endpoint.as_str(), "does not speak HTTP/2", "SHARED_THROUGHPUT"];
+        assert!(words.iter().all(|word| said[0].contains(word)), "{said:?}");
         reader.stop().await;
         assert!(rig.cloud.journal().calls().iter().all(|call| !call.http2));
         rig.cloud.stop().await;
