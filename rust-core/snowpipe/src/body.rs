@@ -26,8 +26,10 @@ const COMPRESSED_LIMIT: usize = 3_800_000;
 const ROW_LIMIT: usize = 16 << 20;
 /// Rows go to the compressor in pieces of about this size.
 const PIECE: usize = 64 << 10;
-/// A row was refused before when it came this close to the limit: sizes differ a little with what is around it.
+/// A row alone may come this close to the limit: in a stream it is a little larger.
 const NEAR: usize = 4 << 10;
+/// The level that makes the largest bodies: a row may come again when another one is set than the one it was refused with.
+const FASTEST: i32 = 1;
 /// What the compressor may hold back: one block of zstd, were it incompressible.
 const HELD_BACK: usize = (128 << 10) + 1024;
 
@@ -206,6 +208,10 @@ impl Assembler {
         if rows == 0 {
             return Ok(());
         }
+        if too_large(piece, self.compressors.level()) {
+            self.refuse(piece, offset);
+            return Ok(());
+        }
         let full = self.raw > 0
             && (self.out.len() + HELD_BACK + bound(piece.len()) > COMPRESSED_LIMIT
                 || self.raw + piece.len() as u64 > self.raw_limit);
@@ -219,11 +225,6 @@ impl Assembler {
         }
         self.compress(piece)?;
         self.raw += piece.len() as u64;
-        if rows == 1 && bound(piece.len()) > COMPRESSED_LIMIT && self.flushed()? > COMPRESSED_LIMIT {
-            self.clear();
-            self.refuse(piece, offset);
-            return Ok(());
-        }
         self.partial = true;
         if let Some(current) = &mut self.current {
             current.counts.sent += rows;
@@ -252,21 +253,23 @@ impl Assembler {
             return Ok(piece);
         };
         let Some(floor) = &current.job.floor else { return Ok(piece) };
+        let whole = *floor >= current.job.end;
         let offset = current.layout.position();
         for row in record::lines(piece) {
-            let token = row_token(row, &self.pointer).map_err(|error| {
-                format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
-            })?;
-            if token > *floor {
-                current.trimming = false;
-                let at = row.as_ptr() as usize - piece.as_ptr() as usize;
-                return Ok(piece.get(at..).unwrap_or_default());
+            if !whole {
+                let token = row_token(row, &self.pointer).map_err(|error| {
+                    format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
+                })?;
+                if token > *floor {
+                    current.trimming = false;
+                    let at = row.as_ptr() as usize - piece.as_ptr() as usize;
+                    return Ok(piece.get(at..).unwrap_or_default());
+                }
             }
-            // The channel has passed it, but it was never stored.
-            if bound(row.len()) > COMPRESSED_LIMIT && too_large(row, self.compressors.level()) {
-                current.counts.refused += 1;
-                current.layout.refuse(offset, piece.len() as u64, Some(token));
-                continue;
+            if too_large(row, FASTEST) {
+                // The channel has passed it, but it was never stored. It is all of the piece.
+                self.refuse(piece, offset);
+                return Ok(&[]);
             }
             current.counts.skipped += 1;
         }
@@ -341,17 +344,17 @@ impl Assembler {
         if self.partial {
             current.layout.close(&current.job.end);
             self.last = Some(current.job.end);
-        } else if current.counts.sent > 0 && self.pointer.is_empty() {
-            return Err("its last row is larger than a request to Snowflake may be".to_owned());
         }
         let open = std::mem::take(&mut self.partial);
         Ok(Finished { counts: current.counts, open, sealed, layout: current.layout })
     }
 }
 
-/// Whether a row alone makes a body that is too large.
+/// Whether a row alone makes a body that is too large. Several rows are no larger than [`PIECE`]. The answer does not depend
+/// on what is around the row: it is the same when the row comes again.
 fn too_large(row: &[u8], level: i32) -> bool {
-    zstd::bulk::compress(row, level).is_ok_and(|bytes| bytes.len() + NEAR > COMPRESSED_LIMIT)
+    bound(row.len()) > COMPRESSED_LIMIT
+        && zstd::bulk::compress(row, level).is_ok_and(|bytes| bytes.len() + NEAR > COMPRESSED_LIMIT)
 }
 
 /// Size of incompressible input after compression.

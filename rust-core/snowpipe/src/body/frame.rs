@@ -9,13 +9,6 @@ impl Assembler {
         compressor.write(bytes, out)
     }
 
-    /// Pushes out what the compressor holds back; returns the size of the body so far.
-    pub(super) fn flushed(&mut self) -> Result<usize, String> {
-        let (compressor, out) = self.frame()?;
-        compressor.flush(out)?;
-        Ok(out.len() + 16)
-    }
-
     pub(super) fn finish_frame(&mut self) -> Result<(), String> {
         let (compressor, out) = self.frame()?;
         compressor.finish(out)

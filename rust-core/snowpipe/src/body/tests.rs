@@ -189,3 +189,29 @@ fn a_row_that_was_refused_is_found_again_when_the_channel_has_passed_it() {
     let (counts, _) = bodies(&mut assembler, job(1, 1, 4, Some(3)), input.as_bytes(), 65_536);
     assert_eq!((counts.sent, counts.skipped, counts.refused), (1, 2, 1));
 }
+
+#[test]
+fn a_row_that_fits_nowhere_leaves_the_open_body_as_it_is() {
+    for pointer in ["/n", ""] {
+        let mut assembler = Assembler::new(Compressors::new(1), pointer);
+        let good: String = (1..=8).map(|n| row(n, 100, true)).collect();
+        let input = good.clone() + &row(9, 6_000_000, true);
+        let (counts, sealed) = bodies(&mut assembler, job(1, 9, 9, None), input.as_bytes(), 65_536);
+        assert_eq!((counts.sent, counts.refused, sealed.len()), (8, 1, 1), "{pointer}");
+        assert_eq!((content(&sealed), &sealed[0].body.last), (good, &token(9)), "{pointer}");
+    }
+}
+
+#[test]
+fn what_the_channel_has_passed_is_looked_at_for_rows_that_fit_nowhere_and_nothing_is_sent() {
+    // It fits with a higher level, which may be set since the row was refused.
+    let chunk = row(2, 3_000_000, true);
+    let large = format!("{{\"n\":2,\"t\":\"{chunk}{chunk}\"}}", chunk = chunk.replace(['"', '\n'], ""));
+    let input = format!("{}{large}\nno JSON\n{}", row(1, 10, false), row(4, 10, false));
+    for (pointer, level) in [("/n", 1), ("", 1), ("/n", 12)] {
+        let mut assembler = Assembler::new(Compressors::new(level), pointer);
+        let (counts, sealed) = bodies(&mut assembler, job(1, 1, 3, Some(3)), input.as_bytes(), 65_536);
+        assert_eq!(counts, Counts { sent: 0, skipped: 3, refused: 1 }, "{pointer} {level}");
+        assert!(sealed.is_empty());
+    }
+}
