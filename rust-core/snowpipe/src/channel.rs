@@ -147,13 +147,14 @@ impl Channel {
                 writer.keep_open(open);
                 cell.count(counts);
                 // Bytes of compressed content cannot be told apart: then all of it takes the way of its worst row.
-                let apart = plain && counts.sent > 0;
+                let rows = counts.sent + counts.skipped;
+                let apart = plain && rows > 0;
                 if apart {
                     cell.lay_out(layout);
                 }
                 cell.set(State::InFlight);
                 let refused_rows = if apart { 0 } else { counts.refused };
-                self.tell(Event::Finished { upload, rows: counts.sent, open, refused_rows });
+                self.tell(Event::Finished { upload, rows, open, refused_rows });
             }
             Err(reason) => self.spoil(&mut writer, upload, reason),
         }

@@ -1,6 +1,7 @@
 //! What the committed token says about uploads.
 
 use super::errors::{Candidates, Range};
+use super::grant::is_bulky;
 use super::open::{Link, Reason, bad_code};
 use super::types::{Answer, ChannelStatus, Id, Now, Token};
 use super::{Machine, Phase, Upload};
@@ -77,7 +78,8 @@ impl Machine {
     }
 
     fn is_busy(&self) -> bool {
-        self.writing.is_some()
+        let publishes = |id| self.uploads.get(&id).is_none_or(|upload| !upload.looked_at);
+        self.writing.is_some_and(publishes)
             || self.sending.is_some()
             || !self.bodies.is_empty()
             || !self.acked.is_empty()
@@ -118,6 +120,8 @@ impl Machine {
     pub(super) fn is_done(&self, upload: &Upload) -> bool {
         match (&upload.phase, &upload.target) {
             (Phase::Memory | Phase::Queued, _) => false,
+            // A row that was too large to be sent is known only when all of the content was seen.
+            (Phase::Writing, _) if is_bulky(&upload.span) => false,
             (_, Some(target)) => self.covers(target),
             (_, None) => true,
         }
@@ -132,6 +136,7 @@ impl Machine {
     pub(super) fn finish(&mut self, status: &ChannelStatus, window: &[(Id, Range)], bodies: &[Range]) {
         let begun = self.uploads.iter().filter(|(id, upload)| {
             matches!(upload.phase, Phase::Writing | Phase::Written)
+                && !upload.looked_at
                 && window.iter().all(|(done, _)| done != *id)
         });
         let candidates = Candidates {

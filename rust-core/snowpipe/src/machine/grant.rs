@@ -14,20 +14,34 @@ const EXPLAIN_AFTER: Duration = Duration::from_secs(5);
 /// A wait is a bulletin from here on; repeated by [`REPEAT`].
 const SAY_AFTER: Duration = Duration::from_secs(30);
 const REPEAT: Duration = Duration::from_secs(30);
+/// Content of this size may hold a row that fits into no request, also when it is compressed, and better than a request is.
+const BULKY: u64 = 1 << 20;
 
 /// What is to be done with the head of the queue.
 enum Turn {
     Skip,
     Cover,
+    /// As the two above, but its content is looked at: of its rows some may have been too large to be sent.
+    Look(Token),
     Late,
     Gap(Token),
-    Publish { floor: Option<Token> },
+    Publish {
+        floor: Option<Token>,
+    },
 }
 
 impl Machine {
     pub(super) fn begin(&mut self, upload: Id, span: Span, now: Now) {
         let target = Some(span.end.clone());
-        let known = Upload { span, phase: Phase::Queued, began: now, target, limbo: false, refused_rows: 0 };
+        let known = Upload {
+            span,
+            phase: Phase::Queued,
+            began: now,
+            target,
+            limbo: false,
+            looked_at: false,
+            refused_rows: 0,
+        };
         self.uploads.insert(upload, known);
         self.set_phase(upload, Phase::Queued);
         if let Link::Refused { until, reason } = &self.link {
@@ -108,6 +122,7 @@ impl Machine {
                         return;
                     }
                 }
+                Turn::Look(_) => return self.ask(id),
                 Turn::Publish { .. } => {
                     if self.link.is_stale() {
                         // Somebody else opened the channel meanwhile: take it over only when there is something to say.
@@ -136,6 +151,7 @@ impl Machine {
             return Turn::Late;
         }
         match span.end <= *tail {
+            true if is_bulky(span) => Turn::Look(tail.clone()),
             true if self.covers(&span.end) => Turn::Skip,
             true => Turn::Cover,
             false => Turn::Publish { floor: Some(tail.clone()) },
@@ -158,10 +174,15 @@ impl Machine {
     }
 
     fn skip(&mut self, id: Id) {
+        self.found_stored(id, true);
+    }
+
+    /// The upload's rows are in the table already.
+    pub(super) fn found_stored(&mut self, id: Id, skipped_whole: bool) {
         let known = self.uploads.get(&id).and_then(|u| self.errors.known(&u.span.start, &u.span.end));
         // The requests that held the rows are not known any more.
         let known = known.map(|known| Rejected { ranges: Vec::new(), ..known });
-        let outcome = self.stored(id, known, true);
+        let outcome = self.stored(id, known, skipped_whole);
         self.settle(id, outcome);
     }
 
@@ -274,24 +295,26 @@ impl Machine {
     pub(super) fn memory(&mut self, id: Id) {
         let turn = match self.uploads.get(&id) {
             Some(u) if u.phase == Phase::Memory => {
-                let next = self.link.is_open() && !self.link.is_stale() && self.head() == Some(id);
+                let next = self.link.is_open() && self.head() == Some(id);
                 (next && self.writing.is_none()).then(|| self.turn(u))
             }
             _ => return,
         };
-        let Some(Turn::Publish { floor }) = turn else {
-            self.cancel_memory(id);
-            return;
-        };
-        self.grant(id, floor);
+        match turn {
+            Some(Turn::Publish { floor }) if !self.link.is_stale() => self.grant(id, floor),
+            Some(Turn::Look(floor)) => self.grant(id, Some(floor)),
+            _ => self.cancel_memory(id),
+        }
     }
 
     fn grant(&mut self, id: Id, floor: Option<Token>) {
         let before = self.tail.clone().unwrap_or_else(Token::zero);
         self.set_phase(id, Phase::Writing);
-        let Some(span) = self.uploads.get(&id).map(|upload| upload.span.clone()) else { return };
+        let Some(upload) = self.uploads.get_mut(&id) else { return };
+        let span = upload.span.clone();
+        upload.looked_at = floor.as_ref().is_some_and(|floor| *floor >= span.end);
         self.writing = Some(id);
-        if self.rules.tracked {
+        if self.rules.tracked && !upload.looked_at {
             self.holes.fill(&span.start, &span.end);
             if span.previous.is_none() && floor.is_none() {
                 self.holes.unknown(before.clone(), span.start.clone());
@@ -337,4 +360,9 @@ impl Machine {
         }
         self.settle(id, Settled::Failed(reason));
     }
+}
+
+/// Whether the upload may hold a row that fits into no request.
+pub(super) fn is_bulky(span: &Span) -> bool {
+    span.size >= BULKY
 }

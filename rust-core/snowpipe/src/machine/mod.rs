@@ -4,6 +4,8 @@
 //! the committed token covers its end; nothing is skipped that is not covered by a token; rows of an invalidated
 //! channel are sent again by their FlowFile (`Retry`), never from memory, so that the committed token alone decides.
 
+#[cfg(test)]
+mod bulky_tests;
 mod commit;
 mod earlier;
 mod errors;
@@ -63,6 +65,8 @@ struct Upload {
     target: Option<Token>,
     /// Rows handed over were lost with an invalidated channel; the next open decides.
     limbo: bool,
+    /// Nothing of it is sent: its content is searched for rows that never were.
+    looked_at: bool,
     /// Rows the shell could not send (too large).
     refused_rows: u64,
 }

@@ -84,8 +84,7 @@ impl Machine {
         }
         let done = self.uploads.get(&id).is_some_and(|u| self.is_done(u));
         if done {
-            let outcome = self.stored(id, None, false);
-            self.settle(id, outcome);
+            self.found_stored(id, false);
         }
     }
 

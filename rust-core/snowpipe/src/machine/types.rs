@@ -173,7 +173,8 @@ pub(crate) enum Event {
     },
     /// The open body cannot be closed now: an upload has rows in it and is not finished.
     SealBusy,
-    /// All rows were handed over; `rows` of them are in bodies, the last ones in the open body unless `open` is false.
+    /// All rows were handed over; `rows` of them are in bodies or were in the channel before, the last ones in the open body
+    /// if `open`.
     Finished {
         upload: Id,
         rows: u64,
