@@ -12,7 +12,6 @@ import io.shardflow.nifi.bridge.Outcome;
 import io.shardflow.nifi.bridge.Piece;
 import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.apache.nifi.flowfile.FlowFile;
@@ -33,19 +32,19 @@ final class Ending {
     /** Ends the upload's session; what fails here is thrown, and the FlowFile is to be given back. */
     void of(final Upload upload, final Outcome outcome) throws IOException {
         final ProcessSession session = upload.session();
-        FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
+        final List<Piece> pieces = pieces(upload, outcome);
+        takeOutOversized(session, upload.flowFile(), pieces);
+        final FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
         if (outcome.rowsSent() > 0) {
             session.getProvenanceReporter().send(flowFile, outcome.transitUri(), upload.elapsedMillis());
         }
         switch (outcome.stateOf()) {
-            case COMMITTED -> {
-                flowFile = withoutPieces(session, flowFile, upload.takenOut());
-                session.transfer(flowFile, PublishSnowpipeStreaming.SUCCESS);
-            }
+            case COMMITTED ->
+                session.transfer(withoutPieces(session, flowFile, pieces), PublishSnowpipeStreaming.SUCCESS);
             case INVALID -> {
                 // The bulletin is the core's, one for many FlowFiles of a channel.
                 log.info("{} goes to invalid: {}", flowFile, outcome.message());
-                endInvalid(upload, session, flowFile);
+                endInvalid(session, flowFile, pieces);
             }
             default -> {
                 log.error("{} cannot be published: {}", flowFile, outcome.message());
@@ -57,15 +56,36 @@ final class Ending {
         session.commitAsync();
     }
 
-    /** With the rows known that may be meant, only they are invalid. */
-    private void endInvalid(final Upload upload, final ProcessSession session, final FlowFile flowFile)
+    /** Rows that take another way; none when all of the FlowFile fails, or is not known to be stored. */
+    private List<Piece> pieces(final Upload upload, final Outcome outcome) {
+        return switch (outcome.stateOf()) {
+            case COMMITTED, INVALID -> sink.pieces(upload.id());
+            default -> List.of();
+        };
+    }
+
+    /**
+     * Rows that fit into no request leave together with their FlowFile: should it be begun again before, they are found in it
+     * again.
+     */
+    private void takeOutOversized(final ProcessSession session, final FlowFile flowFile, final List<Piece> pieces)
             throws IOException {
-        final List<Piece> pieces = new ArrayList<>(sink.pieces(upload.id()));
-        final List<Piece> rejected = pieces.stream()
-                .filter(piece -> piece.way() == Piece.Way.INVALID)
-                .toList();
+        for (final Piece piece : of(pieces, Piece.Way.FAILED)) {
+            log.error("{}: {}", flowFile, piece.reason());
+            session.transfer(Pieces.extract(session, flowFile, List.of(piece)), PublishSnowpipeStreaming.FAILURE);
+        }
+    }
+
+    private static List<Piece> of(final List<Piece> pieces, final Piece.Way way) {
+        return pieces.stream().filter(piece -> piece.way() == way).toList();
+    }
+
+    /** With the rows known that may be meant, only they are invalid. */
+    private static void endInvalid(final ProcessSession session, final FlowFile flowFile, final List<Piece> pieces)
+            throws IOException {
+        final List<Piece> rejected = of(pieces, Piece.Way.INVALID);
         if (rejected.isEmpty()) {
-            session.transfer(withoutPieces(session, flowFile, upload.takenOut()), PublishSnowpipeStreaming.INVALID);
+            session.transfer(withoutPieces(session, flowFile, pieces), PublishSnowpipeStreaming.INVALID);
             return;
         }
         session.transfer(Pieces.extract(session, flowFile, rejected), PublishSnowpipeStreaming.INVALID);

@@ -11,7 +11,6 @@ package io.shardflow.nifi.processors;
 import io.shardflow.nifi.bridge.ErrorCode;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.Outcome;
-import io.shardflow.nifi.bridge.Piece;
 import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.IOException;
 import java.io.InputStream;
@@ -233,9 +232,6 @@ final class Publication {
         try {
             send(upload);
             upload.moveTo(Outcome.State.IN_FLIGHT);
-            if (upload.isFirstReading()) {
-                takeOutOversized(upload);
-            }
             upload.renewSession(sessionFactory.createSession());
         } catch (final NativeException e) {
             final Outcome outcome = sink.advance(upload.id(), 0);
@@ -248,18 +244,6 @@ final class Publication {
                 throw e;
             }
         }
-    }
-
-    /** Rows that fit into no request leave now: later nothing would tell that they were not stored with the others. */
-    private void takeOutOversized(final Upload upload) throws IOException {
-        final List<Piece> pieces = sink.pieces(upload.id());
-        for (final Piece piece : pieces) {
-            final ProcessSession session = upload.session();
-            log.error("{}: {}", upload.flowFile(), piece.reason());
-            final FlowFile row = Pieces.extract(session, upload.flowFile(), List.of(piece));
-            session.transfer(row, PublishSnowpipeStreaming.FAILURE);
-        }
-        upload.takenOut(pieces);
     }
 
     private void send(final Upload upload) throws IOException {

@@ -91,11 +91,14 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
             .build();
     static final Relationship FAILURE = new Relationship.Builder()
             .name("failure")
-            .description("The rows cannot be stored. A row that is too large for a request comes here alone")
+            .description("The rows cannot be stored. A row that is too large for a request comes here alone, unless the"
+                    + " content is compressed")
             .build();
     static final Relationship INVALID = new Relationship.Builder()
             .name("invalid")
-            .description("Snowflake rejected one or more rows; the others are stored")
+            .description(
+                    "Snowflake rejected one or more rows, or compressed content has a row that is too large for a request;"
+                            + " the others are stored")
             .build();
     static final Relationship EMPTY = new Relationship.Builder()
             .name("empty")

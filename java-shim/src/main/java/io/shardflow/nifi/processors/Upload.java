@@ -9,7 +9,6 @@
 package io.shardflow.nifi.processors;
 
 import io.shardflow.nifi.bridge.Outcome;
-import io.shardflow.nifi.bridge.Piece;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.nifi.flowfile.FlowFile;
@@ -28,9 +27,7 @@ final class Upload {
 
     private ProcessSession session;
     private long inFlightNanos;
-    private List<Piece> takenOut = List.of();
     private Outcome.State state = Outcome.State.WAITING;
-    private boolean read;
     private volatile boolean ended;
 
     Upload(final long id, final ProcessSession session, final FlowFile flowFile) {
@@ -69,22 +66,6 @@ final class Upload {
     /** Since its content was handed over; 0 when it was not. */
     long inFlightMillis() {
         return inFlightNanos == 0 ? 0 : (System.nanoTime() - inFlightNanos) / 1_000_000;
-    }
-
-    /** Content may be asked for again, to find rows in it. */
-    boolean isFirstReading() {
-        final boolean first = !read;
-        read = true;
-        return first;
-    }
-
-    /** Rows that have left for failure. */
-    List<Piece> takenOut() {
-        return takenOut;
-    }
-
-    void takenOut(final List<Piece> pieces) {
-        takenOut = pieces;
     }
 
     /** Reserves the upload for the calling thread; false when another has it or it has ended. */

@@ -319,6 +319,43 @@ class PublishSnowpipeStreamingTest {
     }
 
     @Test
+    void aRowThatIsTooLargeLeavesOnceHoweverOftenItsFlowFileIsBegun() {
+        final int[] begun = {0};
+        sink.script = upload -> begun[0]++ == 0
+                ? List.of(State.WANT_DATA, State.IN_FLIGHT, State.RETRY)
+                : List.of(State.WANT_DATA, State.IN_FLIGHT, State.COMMITTED);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n", 1);
+        runner.run(10);
+
+        only("failure").assertContentEquals("{\"a\":2}\n");
+        only("success").assertContentEquals("{\"a\":1}\n");
+    }
+
+    @Test
+    void aFlowFileThatFailsIsKeptWhole() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.FAILED);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue(ROWS, 1);
+        runner.run(5);
+
+        only("failure").assertContentEquals(ROWS);
+    }
+
+    @Test
+    void rowsTooLargeAndRejectedOnesLeaveTheirFlowFileEachTheirWay() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        runner.run(5);
+
+        only("failure").assertContentEquals("{\"a\":2}\n");
+        only("invalid").assertContentEquals("{\"a\":1}\n");
+        only("success").assertContentEquals("{\"a\":3}\n");
+    }
+
+    @Test
     void onlyTheRowsThatMayBeRejectedAreInvalidWhenTheyAreKnown() {
         sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
         sink.rowErrors = 1;
