@@ -4,9 +4,10 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use snowpipe::{Piece, State};
+use snowpipe::{Piece, Progress, Sink, State};
 use support::{World, drive, reach, write};
 
 const ROWS: [(&str, &str); 2] = [("Invalid Rows", "ROWS"), ("Offset Token Record Pointer", "/t")];
@@ -31,6 +32,17 @@ fn bad_row(n: u64) -> String {
     format!("{{\"t\":{n},\"n\":\"no number {n}\"}}\n")
 }
 
+/// The fifth row is too large.
+fn large_fifth(n: u64) -> String {
+    row(n, &noise(n, if n == 5 { 6_000_000 } else { 100 }))
+}
+
+/// Publishes rows with these tokens, and waits for the end.
+async fn publish(world: &World, sink: &Arc<Sink>, (start, end): (u64, u64), content: Vec<u8>) -> Progress {
+    let upload = world.begin_sized(sink, (start, end, start - 1), content.len());
+    drive(sink, upload, content).await
+}
+
 fn text_of(content: &str, piece: &Piece) -> String {
     let start = usize::try_from(piece.offset).unwrap();
     content[start..start + usize::try_from(piece.length).unwrap()].to_owned()
@@ -39,7 +51,7 @@ fn text_of(content: &str, piece: &Piece) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_too_large_goes_alone_and_its_neighbours_land() {
     let world = World::start().await;
-    let content: String = (1..=9).map(|n| row(n, &noise(n, if n == 5 { 6_000_000 } else { 100 }))).collect();
+    let content: String = (1..=9).map(large_fifth).collect();
     let upload = world.begin(&world.sink, 1, 9, 0);
     reach(&world.sink, upload, &[State::WantData]).await;
     write(&world.sink, upload, content.clone().into_bytes()).await;
@@ -50,19 +62,96 @@ async fn a_row_too_large_goes_alone_and_its_neighbours_land() {
     let piece = &ended.pieces[0];
     assert_eq!((piece.kind, piece.rows), (State::Failed, 1));
     assert_eq!(piece.tokens, Some(("5".to_owned(), "5".to_owned())));
-    assert!(text_of(&content, piece) == row(5, &noise(5, 6_000_000)));
+    assert!(text_of(&content, piece) == large_fifth(5));
     assert_eq!(world.rows().await, [1, 2, 3, 4, 6, 7, 8, 9]);
     world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_file_of_nothing_but_a_row_too_large_fails_and_does_not_hold_the_next() {
+async fn a_flow_file_of_nothing_but_a_row_too_large_fails_each_time_and_does_not_hold_the_next() {
     let world = World::start().await;
-    let upload = world.begin(&world.sink, 1, 1, 0);
-    let ended = drive(&world.sink, upload, row(1, &noise(1, 6_000_000)).into_bytes()).await;
-    assert_eq!((ended.state, ended.pieces.len()), (State::Failed, 0), "{:?}", ended.message);
+    let content = row(1, &noise(1, 6_000_000)).into_bytes();
+    let fails = async || {
+        let ended = publish(&world, &world.sink, (1, 1), content.clone()).await;
+        assert_eq!((ended.state, ended.pieces.len()), (State::Failed, 0), "{:?}", ended.message);
+    };
+    fails().await;
     assert_eq!(world.publish(2, 9, 1).await.state, State::Committed);
+    // NiFi tries it again, or somebody sends it back from the funnel.
+    fails().await;
+    assert_eq!(world.publish(10, 19, 9).await.state, State::Committed);
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_taken_out_stays_a_failure_with_the_tokens_of_its_flow_file() {
+    let world = World::start().await;
+    let content: String = (1..=9).map(large_fifth).collect();
+    assert_eq!(publish(&world, &world.sink, (1, 9), content.into_bytes()).await.state, State::Committed);
+    let ended = publish(&world, &world.sink, (1, 9), large_fifth(5).into_bytes()).await;
+    assert_eq!((ended.state, ended.pieces.len()), (State::Failed, 0), "{ended:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_too_large_is_taken_out_also_when_its_flow_file_comes_back() {
+    for last in [9, 5] {
+        let world = World::start().await;
+        let content: String = (1..=last).map(large_fifth).collect();
+        for (sent, skipped) in [(last - 1, 0), (0, last - 1)] {
+            let node = world.node();
+            let ended = publish(&world, &node, (1, last), content.clone().into_bytes()).await;
+            let counts = (ended.state, ended.rows_sent, ended.rows_skipped, ended.pieces.len());
+            assert_eq!(counts, (State::Committed, sent, skipped, 1), "{ended:?}");
+            assert!(text_of(&content, &ended.pieces[0]) == large_fifth(5));
+        }
+        assert_eq!(world.rows().await.len() as u64, last - 1);
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_file_that_comes_back_is_told_its_rejected_rows_and_those_too_large() {
+    let changes =
+        [("Invalid Rows", "ROWS"), ("Warehouse", "COMPUTE_WH"), ("Offset Token Record Pointer", "/t")];
+    let world = World::with(Duration::from_millis(30), &changes).await;
+    let rows = |n| match n {
+        3 => bad_row(n),
+        5 => format!("{{\"t\":5,\"n\":5,\"text\":\"{}\"}}\n", noise(5, 6_000_000)),
+        _ => format!("{{\"t\":{n},\"n\":{n}}}\n"),
+    };
+    let content: String = (1..=9).map(rows).collect();
+    for _ in 0..2 {
+        let ended = publish(&world, &world.node(), (1, 9), content.clone().into_bytes()).await;
+        assert_eq!((ended.state, ended.row_errors), (State::Invalid, 1), "{ended:?}");
+        let told: Vec<(State, String)> =
+            ended.pieces.iter().map(|piece| (piece.kind, text_of(&content, piece))).collect();
+        assert!(told == [(State::Failed, rows(5)), (State::Invalid, rows(3))]);
+    }
+    assert_eq!(world.rows().await.len(), 7);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_row_too_large_leaves_alone_however_rows_are_tracked() {
+    for resolution in ["FLOW_FILE", "DISABLED"] {
+        let world =
+            World::with(Duration::from_millis(30), &[("Offset Tracking Resolution", resolution)]).await;
+        let content: String = (1..=5).map(large_fifth).collect();
+        let ended = publish(&world, &world.sink, (1, 5), content.clone().into_bytes()).await;
+        let counts = (ended.state, ended.rows_sent, ended.pieces.len());
+        assert_eq!(counts, (State::Committed, 4, 1), "{resolution}: {ended:?}");
+        assert!(text_of(&content, &ended.pieces[0]) == large_fifth(5));
+        let alone = publish(&world, &world.sink, (1, 5), large_fifth(5).into_bytes()).await;
+        assert_eq!(alone.state, State::Failed, "{resolution}: {alone:?}");
+        if resolution == "FLOW_FILE" {
+            let again = publish(&world, &world.node(), (1, 5), content.into_bytes()).await;
+            let counts = (again.state, again.rows_skipped, again.pieces.len());
+            assert_eq!(counts, (State::Committed, 4, 1), "{again:?}");
+        }
+        assert_eq!(world.rows().await, [1, 2, 3, 4], "{resolution}");
+        world.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,12 +207,16 @@ async fn every_rejected_row_is_counted_over_fifty_flow_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn compressed_content_with_a_row_too_large_is_invalid_as_a_whole() {
+async fn compressed_content_with_a_row_too_large_is_invalid_as_a_whole_each_time() {
     let world = World::start().await;
-    let content: String = (1..=3).map(|n| row(n, &noise(n, if n == 2 { 6_000_000 } else { 10 }))).collect();
-    let upload = world.begin(&world.sink, 1, 3, 0);
-    let ended = drive(&world.sink, upload, zstd::encode_all(content.as_bytes(), 1).unwrap()).await;
-    assert_eq!((ended.state, ended.row_errors, ended.pieces.len()), (State::Invalid, 1, 0), "{ended:?}");
-    assert_eq!(world.rows().await, [1, 3]);
+    let content: String = (1..=6).map(large_fifth).collect();
+    let compressed = zstd::encode_all(content.as_bytes(), 1).unwrap();
+    for _ in 0..2 {
+        let ended = publish(&world, &world.node(), (1, 6), compressed.clone()).await;
+        let counts = (ended.state, ended.row_errors, ended.pieces.len());
+        assert_eq!(counts, (State::Invalid, 1, 0), "{ended:?}");
+        assert!(ended.message.unwrap().contains("larger than a request"));
+    }
+    assert_eq!(world.rows().await, [1, 2, 3, 4, 6]);
     world.stop().await;
 }

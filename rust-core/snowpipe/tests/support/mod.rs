@@ -75,6 +75,21 @@ impl World {
 
     /// Announces rows `start..=end` for the channel of `group`.
     pub fn begin_in(&self, group: &str, sink: &Sink, start: u64, end: u64, previous: u64) -> u64 {
+        self.announce(group, sink, (start, end, previous), content(start, end).len())
+    }
+
+    /// Announces rows of this size, with the first, last and previous token.
+    pub fn begin_sized(&self, sink: &Sink, tokens: (u64, u64, u64), size: usize) -> u64 {
+        self.announce("orders.shard-0", sink, tokens, size)
+    }
+
+    fn announce(
+        &self,
+        group: &str,
+        sink: &Sink,
+        (start, end, previous): (u64, u64, u64),
+        size: usize,
+    ) -> u64 {
         let request = [
             ("Database", "DB".to_owned()),
             ("Schema", "SC".to_owned()),
@@ -83,7 +98,7 @@ impl World {
             ("Offset Token Start", start.to_string()),
             ("Offset Token End", end.to_string()),
             ("Offset Token Previous", previous.to_string()),
-            ("Size", content(start, end).len().to_string()),
+            ("Size", size.to_string()),
             ("Records", (end + 1 - start).to_string()),
         ];
         let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
