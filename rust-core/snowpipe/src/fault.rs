@@ -79,6 +79,14 @@ pub(crate) fn classify(status: u16, body: &str, retry_after: Option<&str>) -> Fa
     Fault { class, detail, retry_after: retry_after.map(|pause| pause.min(Duration::from_secs(120))) }
 }
 
+/// The fault behind an open that was answered with a channel status other than a healthy one.
+pub(crate) fn bad_status(code: &str) -> Fault {
+    let class = by_code(code).unwrap_or(FaultClass::ChannelInvalid);
+    let advice = advice(class).map(|advice| format!(" ({advice})")).unwrap_or_default();
+    let detail = format!("the service answers with channel status {code}{advice}");
+    Fault { class, detail, retry_after: None }
+}
+
 /// Codes that say more than the status.
 fn by_code(code: &str) -> Option<FaultClass> {
     Some(match code {

@@ -128,8 +128,9 @@ impl Machine {
     }
 
     pub(super) fn range_of(&self, id: Id) -> Option<(Id, Range)> {
-        let span = &self.uploads.get(&id)?.span;
-        Some((id, Range { start: span.start.clone(), end: span.end.clone() }))
+        let Upload { span, parted, .. } = self.uploads.get(&id)?;
+        let start = parted.iter().chain([&span.start]).min()?;
+        Some((id, Range { start: start.clone(), end: span.end.clone() }))
     }
 
     /// Settles committed uploads, with the rejections that belong to them.

@@ -38,6 +38,7 @@ impl Machine {
             phase: Phase::Queued,
             began: now,
             target,
+            parted: None,
             limbo: false,
             looked_at: false,
             refused_rows: 0,

@@ -15,6 +15,8 @@ mod holes;
 mod open;
 mod send;
 #[cfg(test)]
+mod service_tests;
+#[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod sim_service;
@@ -63,6 +65,8 @@ struct Upload {
     began: Now,
     /// What must be covered for the upload to be done; the end, or less when no row was left to send.
     target: Option<Token>,
+    /// Token that a body ended with in the middle of the upload, where rows have none of their own: the one before it.
+    parted: Option<Token>,
     /// Rows handed over were lost with an invalidated channel; the next open decides.
     limbo: bool,
     /// Nothing of it is sent: its content is searched for rows that never were.

@@ -7,6 +7,7 @@ use rand::Rng;
 use super::errors::Range;
 use super::types::{Action, Fault, FaultClass, Id, Now, Opened, Settled, Token};
 use super::{Machine, Phase};
+use crate::fault::bad_status;
 use bulletin::Level;
 
 /// Uncommitted rows are waited for this long, then the open discards them (the rule of Snowflake's own SDK).
@@ -269,11 +270,7 @@ impl Machine {
 
     fn open_succeeded(&mut self, opened: Opened, now: Now) {
         if let Some(code) = bad_code(opened.status.code.as_deref()) {
-            let fault = Fault {
-                class: FaultClass::ChannelInvalid,
-                detail: format!("the service answers with channel status {code}"),
-                retry_after: None,
-            };
+            let fault = bad_status(code);
             return self.open_failed(&fault, now);
         }
         let committed = match self.parse(opened.status.committed.as_deref()) {

@@ -31,6 +31,11 @@ impl Machine {
     pub(super) fn cut(&mut self, body: Body) {
         self.forget_open_body();
         self.alone = self.alone.saturating_sub(1);
+        if body.last == body.before
+            && let Some(upload) = self.writing.and_then(|id| self.uploads.get_mut(&id))
+        {
+            upload.parted = Some(body.last.clone());
+        }
         self.bodies.push_back(body);
     }
 
@@ -236,6 +241,15 @@ impl Machine {
         if parts.is_empty() {
             self.sending = Some(sending);
             return self.rejected("one row alone is larger than a request may be".to_owned(), now);
+        }
+        let whole = &sending.body;
+        for part in parts.iter().filter(|part| part.last == part.before) {
+            let within = self.uploads.values_mut().filter(|upload| {
+                matches!(upload.phase, Phase::Writing | Phase::Written)
+                    && upload.span.start <= whole.last
+                    && upload.span.end >= whole.first
+            });
+            within.for_each(|upload| upload.parted = Some(part.last.clone()));
         }
         for part in parts.into_iter().rev() {
             self.bodies.push_front(part);

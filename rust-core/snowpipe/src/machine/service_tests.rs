@@ -1,0 +1,119 @@
+//! What the service tells about rows and channels, and what is made of it.
+
+use super::test_bench::{Bench, status, token};
+use super::*;
+use crate::config::GapStrategy;
+
+const COMMITTED: Settled = Settled::Committed { skipped_whole: false };
+
+/// A body as the writer closes it where rows have no tokens: `whole` ends with an upload, otherwise in the middle of one.
+fn body(id: BodyId, last: u64, before: u64, whole: bool) -> Body {
+    let last = token(if whole { last } else { before });
+    Body { id, first: last.clone(), last, before: token(before), raw: 10 }
+}
+
+fn rejected(committed: u64, bound: u64) -> ChannelStatus {
+    ChannelStatus { last_error_bound: Some(bound.to_string()), ..status(Some(committed), 1) }
+}
+
+impl Bench {
+    fn acknowledge(&mut self) {
+        for _ in 0..3 {
+            if let Some((body, attempt)) = self.append_asked() {
+                self.event(Event::Appended { body, attempt, answer: Ok(format!("0_{}", body + 100)) });
+                return;
+            }
+            self.later(1);
+        }
+        panic!("no append: {:?}", self.actions);
+    }
+
+    fn finish(&mut self, upload: Id) {
+        self.event(Event::Finished { upload, rows: 5, open: true, refused_rows: 0 });
+        if !self.has(|a| *a == Action::Seal) {
+            self.later(1);
+        }
+        assert!(self.has(|a| *a == Action::Seal), "{:?}", self.actions);
+    }
+
+    /// An upload from 10 to 20 in two bodies, both acknowledged.
+    fn in_two_bodies() -> Self {
+        let mut bench = Bench::open(Some(10));
+        bench.begin(1, 20, 20, Some(10));
+        bench.event(Event::Memory { upload: 1 });
+        bench.event(Event::Cut { body: body(1, 20, 10, false) });
+        bench.acknowledge();
+        bench.finish(1);
+        bench.event(Event::Cut { body: body(2, 20, 10, true) });
+        bench.acknowledge();
+        bench
+    }
+}
+
+#[test]
+fn rejected_rows_of_an_upload_in_several_bodies_are_charged_to_it() {
+    for told_early in [false, true] {
+        let mut bench = Bench::in_two_bodies();
+        if told_early {
+            bench.status(rejected(10, 10));
+            assert!(!bench.has(|a| matches!(a, Action::Say { .. })), "{:?}", bench.actions);
+        }
+        bench.status(rejected(20, 10));
+        assert!(
+            matches!(bench.outcome(1), Some(Settled::Invalid { row_errors: 1, certain: true, .. })),
+            "{:?}",
+            bench.actions
+        );
+    }
+}
+
+#[test]
+fn rejected_rows_of_a_body_that_was_split_are_charged_to_its_upload() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 20, 20, Some(10));
+    bench.event(Event::Memory { upload: 1 });
+    bench.finish(1);
+    bench.event(Event::Cut { body: body(1, 20, 10, true) });
+    let (asked, attempt) = bench.append_asked().unwrap();
+    let too_large = Err(super::test_bench::fault(FaultClass::TooLarge));
+    bench.event(Event::Appended { body: asked, attempt, answer: too_large });
+    assert!(bench.has(|a| *a == Action::Split { body: 1 }));
+    bench.event(Event::Split { body: 1, parts: vec![body(2, 20, 10, false), body(3, 20, 10, true)] });
+    bench.acknowledge();
+    bench.acknowledge();
+    bench.status(rejected(20, 10));
+    assert!(matches!(bench.outcome(1), Some(Settled::Invalid { row_errors: 1, .. })), "{:?}", bench.actions);
+}
+
+#[test]
+fn an_upload_whose_rows_are_in_bodies_of_its_own_is_not_charged_with_those_of_the_one_before() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 20, 20, Some(10));
+    bench.begin(2, 30, 30, Some(20));
+    bench.event(Event::Memory { upload: 1 });
+    bench.finish(1);
+    bench.event(Event::Memory { upload: 2 });
+    bench.event(Event::Cut { body: body(1, 20, 10, true) });
+    bench.acknowledge();
+    bench.finish(2);
+    bench.event(Event::Cut { body: body(2, 30, 20, true) });
+    bench.acknowledge();
+    bench.status(rejected(20, 20));
+    assert!(matches!(bench.outcome(1), Some(Settled::Invalid { .. })), "{:?}", bench.actions);
+    bench.status(rejected(30, 20));
+    assert_eq!(bench.outcome(2), Some(&COMMITTED));
+}
+
+#[test]
+fn a_destination_that_an_open_reports_missing_by_its_status_fails_what_waits_for_it() {
+    let code = Some("ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED".to_owned());
+    let mut bench = Bench::new(true, GapStrategy::Wait);
+    bench.begin(1, 11, 20, Some(10));
+    let started = bench.now;
+    while bench.outcome(1).is_none() {
+        bench.answer_open(Ok(ChannelStatus { code: code.clone(), ..ChannelStatus::default() }));
+        assert!(bench.now - started < Duration::from_secs(150));
+    }
+    assert!(bench.now - started >= Duration::from_secs(120));
+    assert!(matches!(bench.outcome(1), Some(Settled::Failed(text)) if text.contains("USAGE")));
+}
