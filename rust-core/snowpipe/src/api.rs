@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
@@ -250,11 +250,6 @@ impl Api {
             }
             let response = request.send().await.map_err(|error| transport(&session, &error))?;
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && !renewed {
-                renewed = true;
-                ready.login.refused(&session).await;
-                continue;
-            }
             let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let (retry_after, sticky) = (header("retry-after"), header(STICKY));
             let text = response.text().await.map_err(|error| transport(&session, &error))?;
@@ -262,6 +257,12 @@ impl Api {
                 return Ok(Reply { text, sticky });
             }
             let fault = classify(status.as_u16(), &text, retry_after.as_deref());
+            // An expired token is answered in several ways; a missing right looks the same and costs one login.
+            if fault.class == FaultClass::Auth && !renewed {
+                renewed = true;
+                ready.login.refused(&session).await;
+                continue;
+            }
             if fault.class == FaultClass::ClientInvalid {
                 ready.login.moved(&session).await;
             }

@@ -125,7 +125,7 @@ impl Login {
         Ok(Session { base, token, token_type, generation: state.generation })
     }
 
-    /// Forgets the token of a call that was answered 401, unless it was renewed meanwhile.
+    /// Forgets the token of a call that was refused for it, unless it was renewed meanwhile.
     pub(crate) async fn refused(&self, session: &Session) {
         let mut state = self.state.lock().await;
         if state.generation == session.generation {
