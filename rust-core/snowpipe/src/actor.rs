@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub(crate) cell: Arc<Cell>,
     pub(crate) start: Token,
     pub(crate) end: Token,
+    /// Bytes of content.
+    pub(crate) size: u64,
 }
 
 /// Uploads of a channel by number.
@@ -238,7 +240,8 @@ impl Actor {
         let held = lock(&self.memory).remove(&upload);
         let entries = lock(&self.entries);
         let Some(entry) = entries.get(&upload) else { return };
-        let job = Job { upload, start: entry.start.clone(), end: entry.end.clone(), floor, before };
+        let (start, end, size) = (entry.start.clone(), entry.end.clone(), entry.size);
+        let job = Job { upload, start, end, size, floor, before };
         self.channel.start(job, held);
         entry.cell.grant();
     }

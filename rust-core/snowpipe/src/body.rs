@@ -3,6 +3,7 @@
 mod compressors;
 mod frame;
 mod layout;
+mod room;
 mod size;
 mod split;
 mod types;
@@ -212,10 +213,7 @@ impl Assembler {
             self.refuse(piece, offset);
             return Ok(());
         }
-        let full = self.raw > 0
-            && (self.out.len() + HELD_BACK + bound(piece.len()) > COMPRESSED_LIMIT
-                || self.raw + piece.len() as u64 > self.raw_limit);
-        if full {
+        if self.raw > 0 && self.is_full(piece.len()) {
             sealed.extend(self.cut()?);
         }
         if self.raw == 0 {

@@ -263,6 +263,9 @@ impl Writer {
     /// Decodes content and takes its rows; returns bodies that became full.
     fn take(&mut self, bytes: &[u8]) -> Result<Vec<Sealed>, String> {
         let Writer { assembler, inflate, .. } = self;
+        if inflate.unpacks(bytes) {
+            assembler.inflated();
+        }
         let mut sealed = Vec::new();
         inflate.write(bytes, &mut |rows| {
             sealed.extend(assembler.write(rows)?);

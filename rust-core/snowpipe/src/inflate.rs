@@ -98,6 +98,13 @@ impl Inflate {
         }
     }
 
+    /// Whether content that goes on with `bytes` is compressed, as far as it can be told.
+    pub(crate) fn unpacks(&self, bytes: &[u8]) -> bool {
+        let Self::Unknown(begun) = self else { return !self.is_plain() };
+        let first: Vec<u8> = begun.iter().chain(bytes).take(ZSTD.len()).copied().collect();
+        first.starts_with(&ZSTD) || first.starts_with(&GZIP)
+    }
+
     /// Whether the content is what it says, byte for byte.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Self::Plain | Self::Unknown(_))

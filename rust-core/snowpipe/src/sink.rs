@@ -134,7 +134,8 @@ impl Sink {
             let known = self.channel(place.clone())?;
             let uri = self.transit_uri(&known.channel);
             let cell = Arc::new(Cell::new(uri, upload.records.unwrap_or(0), (Arc::clone(&self.ready), id)));
-            let entry = Entry { cell: Arc::clone(&cell), start: span.start.clone(), end: span.end.clone() };
+            let (start, end) = (span.start.clone(), span.end.clone());
+            let entry = Entry { cell: Arc::clone(&cell), start, end, size: span.size };
             lock(&known.entries).insert(id, entry);
             if !known.retired.load(Ordering::SeqCst) {
                 break (known, cell);

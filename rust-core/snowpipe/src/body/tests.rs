@@ -7,7 +7,8 @@ fn token(n: u64) -> Token {
 }
 
 fn job(upload: Id, start: u64, end: u64, floor: Option<u64>) -> Job {
-    Job { upload, start: token(start), end: token(end), floor: floor.map(token), before: token(start - 1) }
+    let (floor, before) = (floor.map(token), token(start - 1));
+    Job { upload, start: token(start), end: token(end), size: 0, floor, before }
 }
 
 fn row(n: u64, length: usize, noise: bool) -> String {

@@ -18,6 +18,8 @@ pub(crate) struct Job {
     pub(crate) upload: Id,
     pub(crate) start: Token,
     pub(crate) end: Token,
+    /// Bytes of content.
+    pub(crate) size: u64,
     /// Rows up to here are left out.
     pub(crate) floor: Option<Token>,
     /// Stands for everything before the upload, where rows have no tokens.

@@ -56,8 +56,8 @@ import org.apache.nifi.processor.VerifiableProcessor;
 @Tags({"Snowflake", "Snowpipe Streaming", "NDJSON", "JSON", "Kinesis"})
 @CapabilityDescription(
         "Stores rows in a Snowflake table with the high-performance Snowpipe Streaming API. Content is NDJSON, one"
-                + " JSON object a line. A FlowFile is successful when Snowflake has committed its rows. With offset tracking a row is"
-                + " stored exactly once, also when FlowFiles are delivered again or in another order.")
+                + " JSON object a line. A FlowFile is successful when Snowflake has committed its rows. With offset tracking by"
+                + " record a row is stored exactly once, also when FlowFiles are delivered again or in another order.")
 @InputRequirement(Requirement.INPUT_REQUIRED)
 @TriggerWhenEmpty
 @DefaultSettings(yieldDuration = "50 millis")

@@ -49,7 +49,11 @@ final class SnowpipeProperties {
     static final AllowableValue TRACK_RECORD = new AllowableValue(
             "RECORD", "Record", "A row at or below the channel's committed offset token is not sent again");
     static final AllowableValue TRACK_FLOW_FILE = new AllowableValue(
-            "FLOW_FILE", "FlowFile", "A FlowFile at or below the channel's committed offset token is not sent again");
+            "FLOW_FILE",
+            "FlowFile",
+            "A FlowFile at or below the channel's committed offset token is not sent again. One that needs several requests"
+                    + " (above about 3.5 MB when compressed) is sent again whole when it is interrupted between them: rows of"
+                    + " it can then be stored more than once");
     static final AllowableValue TRACK_DISABLED = new AllowableValue(
             "DISABLED",
             "Disabled",
