@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::types::Token;
 
-/// Ranges kept; the oldest go first.
+/// Ranges kept of those that were given up and those that nobody told of, each; the oldest go first.
 const KEEP: usize = 512;
 
 #[derive(Debug, Clone)]
@@ -42,14 +42,19 @@ impl Holes {
         if hole.after >= hole.upto {
             return;
         }
-        if self.0.len() >= KEEP {
-            self.0.pop_front();
+        // Where nobody tells of predecessors every upload makes one of these; what was given up stays.
+        let alike = |known: &Hole| known.inclusive == hole.inclusive;
+        if self.0.iter().filter(|known| alike(known)).count() >= KEEP
+            && let Some(oldest) = self.0.iter().position(alike)
+        {
+            self.0.remove(oldest);
         }
         self.0.push_back(hole);
     }
 
+    /// Whether no range is known to lack rows. What nobody told of is no reason to keep a channel.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.iter().all(|hole| !hole.inclusive)
     }
 
     /// How far a predecessor may reach when everything up to `tail` is accounted for.
@@ -97,6 +102,21 @@ mod tests {
         assert_eq!(holes.reach(&t(10)), t(25));
         assert_eq!(holes.reach(&t(15)), t(25));
         assert_eq!(holes.reach(&t(40)), t(40));
+    }
+
+    #[test]
+    fn what_nobody_told_of_displaces_nothing_that_was_given_up() {
+        let mut holes = Holes::default();
+        holes.unknown(t(1), t(5));
+        assert!(holes.is_empty(), "a channel is let go with it");
+        holes.lost(t(10), t(20));
+        for n in 10..2_000 {
+            holes.unknown(t(n * 10 + 1), t(n * 10 + 10));
+        }
+        assert!(!holes.is_empty());
+        assert!(holes.left_behind(&t(11), &t(20), &t(50_000)));
+        assert!(holes.left_behind(&t(19_992), &t(19_993), &t(50_000)), "the newest are kept");
+        assert!(!holes.left_behind(&t(102), &t(103), &t(50_000)), "the oldest are not");
     }
 
     #[test]

@@ -75,9 +75,14 @@ final class SnowpipeProperties {
     static final AllowableValue GAP_PUBLISH = new AllowableValue(
             "PUBLISH",
             "Publish",
-            "Publish after Gap Timeout; what was in the gap is skipped as already stored if it comes later");
-    static final AllowableValue GAP_FAIL =
-            new AllowableValue("FAIL", "Fail", "Route the FlowFile to failure after Gap Timeout");
+            "Publish after Gap Timeout. If what was in the gap comes later it goes to failure, but the processor remembers"
+                    + " gaps only while it runs: after a restart it is taken for stored, goes to success, and is lost");
+    static final AllowableValue GAP_FAIL = new AllowableValue(
+            "FAIL",
+            "Fail",
+            "Route the FlowFile to failure after Gap Timeout; later ones go on without it. If it comes back after them it"
+                    + " goes to failure again, but the processor remembers that only while it runs: after a restart it is"
+                    + " taken for stored, goes to success, and is lost");
 
     static final PropertyDescriptor AUTHENTICATION = new PropertyDescriptor.Builder()
             .name("Authentication Strategy")
@@ -217,7 +222,8 @@ final class SnowpipeProperties {
             .name("Offset Token Previous Expression")
             .description(
                     "Decimal number of the last row before a FlowFile. When it is above the channel's committed offset"
-                            + " token, rows are missing in between, and Gap Strategy applies. Without a value gaps are not looked for.")
+                            + " token, rows are missing in between, and Gap Strategy applies. Without a value gaps are not looked for:"
+                            + " rows that come later than others of their channel can be taken for stored.")
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.OPTIONAL_TEXT)
             .defaultValue("${aws.kinesis.previous.sharded.sequence.number}")
