@@ -121,7 +121,7 @@ impl Actor {
             Action::CancelMemory { upload } => self.cancel_memory(upload),
             Action::Grant { upload, floor, before } => self.grant(upload, floor, before),
             Action::Seal => return Some(self.channel.seal()),
-            Action::Split { body } => return Some(self.channel.split(body)),
+            Action::Split { body } => return Some(self.split(body)),
             Action::DropBody { body } => self.channel.drop_body(body),
             Action::Discard => self.live_from = self.channel.discard(),
             Action::Covered { upload } => self.with_cell(upload, |cell| {
@@ -135,6 +135,10 @@ impl Actor {
             Action::Say { level, key, text } => self.core.messages.say(level, &key, text),
         }
         None
+    }
+
+    fn split(&self, body: BodyId) -> Event {
+        self.channel.split(body, rate(self.channel.elastic.is_some()))
     }
 
     fn open(&self, attempt: u64, force: bool) {

@@ -53,6 +53,8 @@ pub(crate) struct Assembler {
     /// JSON Pointer to a row's token; empty when rows have none.
     pointer: String,
     raw_limit: u64,
+    /// Compressed bytes of a body that the service takes, at most [`COMPRESSED_LIMIT`].
+    limit: usize,
 }
 
 impl std::fmt::Debug for Assembler {
@@ -78,12 +80,14 @@ impl Assembler {
             next_body: 1,
             pointer: pointer.to_owned(),
             raw_limit: Size::default().limit(0),
+            limit: COMPRESSED_LIMIT,
         }
     }
 
-    /// Bodies are closed at this many uncompressed bytes, the open one included.
-    pub(crate) fn limit(&mut self, raw: u64) {
+    /// Bodies are closed at this many uncompressed or compressed bytes, the open one included.
+    pub(crate) fn limit(&mut self, raw: u64, compressed: usize) {
         self.raw_limit = raw;
+        self.limit = compressed;
     }
 
     /// The upload that rows are expected of.
@@ -308,7 +312,8 @@ impl Assembler {
     fn close(&mut self, last: Token) -> Result<Sealed, String> {
         self.finish_frame()?;
         let first = self.first.take().unwrap_or_else(|| last.clone()).min(last.clone());
-        let body = Body { id: self.next_body, first, last, before: self.before.clone(), raw: self.raw };
+        let (before, raw, size) = (self.before.clone(), self.raw, self.out.len() as u64);
+        let body = Body { id: self.next_body, first, last, before, raw, size };
         self.next_body += 1;
         let bytes = Bytes::from(std::mem::take(&mut self.out));
         self.clear();

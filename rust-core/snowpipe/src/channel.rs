@@ -20,7 +20,7 @@ use crate::names::PipePath;
 use crate::progress::State;
 
 /// Compressed bytes of closed bodies a channel may hold before its writer has to wait.
-const ROOM: usize = 12 << 20;
+pub(crate) const ROOM: usize = 12 << 20;
 
 /// Handle to a channel.
 #[derive(Debug)]
@@ -202,8 +202,8 @@ impl Channel {
     pub(crate) fn answered(&self, took: Duration, rate: u64) {
         let mut writer = self.lock();
         writer.size.answered(took);
-        let limit = writer.size.limit(rate);
-        writer.assembler.limit(limit);
+        let (raw, compressed) = (writer.size.limit(rate), writer.size.compressed());
+        writer.assembler.limit(raw, compressed);
     }
 
     /// What to send along with the next append.
@@ -216,12 +216,15 @@ impl Channel {
         self.room.notify_all();
     }
 
-    /// Replaces a body by two.
-    pub(crate) fn split(&self, body: BodyId) -> Event {
+    /// Replaces a body that was refused as too large by two; later ones are made smaller.
+    pub(crate) fn split(&self, body: BodyId, rate: u64) -> Event {
         let mut writer = self.lock();
         let Some(Stored { body: whole, bytes, mut held, .. }) = writer.bodies.remove(&body) else {
             return Event::Split { body, parts: Vec::new() };
         };
+        writer.size.refused(bytes.len());
+        let (raw, compressed) = (writer.size.limit(rate), writer.size.compressed());
+        writer.assembler.limit(raw, compressed);
         let parts = writer.assembler.split(&whole, &bytes).unwrap_or_default();
         let mut keep = |part: Sealed| {
             let share = held.as_mut().and_then(|held| held.split(part.bytes.len() as u64));

@@ -1,6 +1,6 @@
 //! When the open body is closed before more rows.
 
-use super::{Assembler, COMPRESSED_LIMIT, HELD_BACK, bound};
+use super::{Assembler, HELD_BACK, bound};
 
 impl Assembler {
     /// The content of the current upload is compressed: how large its rows are is not known.
@@ -23,7 +23,7 @@ impl Assembler {
             true => {
                 let size = usize::try_from(size).unwrap_or(usize::MAX).max(coming);
                 // A last row without a line feed gets one.
-                size >= COMPRESSED_LIMIT
+                size >= self.limit
                     || self.overflows(size + 1, 2 * HELD_BACK)
                     || self.raw + size as u64 > self.raw_limit
             }
@@ -32,7 +32,7 @@ impl Assembler {
     }
 
     fn overflows(&self, coming: usize, held_back: usize) -> bool {
-        self.out.len() + held_back + bound(coming) > COMPRESSED_LIMIT
+        self.out.len() + held_back + bound(coming) > self.limit
     }
 }
 

@@ -32,7 +32,8 @@ impl Assembler {
                 .map_err(|error| format!("compression: {error}"))?;
             let id = self.next_body;
             self.next_body += 1;
-            let body = Body { id, first, last, before: body.before.clone(), raw: content.len() as u64 };
+            let (before, raw, size) = (body.before.clone(), content.len() as u64, bytes.len() as u64);
+            let body = Body { id, first, last, before, raw, size };
             parts.push(Sealed { body, bytes: Bytes::from(bytes) });
         }
         Ok(parts)

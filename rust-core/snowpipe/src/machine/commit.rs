@@ -109,12 +109,25 @@ impl Machine {
         if committed > self.committed {
             self.last_progress = now;
             self.strikes = 0;
+            if committed.as_ref().is_some_and(|token| self.is_of_ours(token)) {
+                self.contests = 0;
+            }
         }
         let proves = self.rules.tracked || committed.as_ref().is_some_and(|c| self.is_own(c));
         if proves && committed > self.proven {
             self.proven.clone_from(&committed);
         }
         self.committed = committed;
+    }
+
+    /// Whether rows of this process may have brought the channel to `token`.
+    fn is_of_ours(&self, token: &Token) -> bool {
+        let within = |upload: &Upload| {
+            matches!(upload.phase, Phase::Writing | Phase::Written)
+                && upload.span.start <= *token
+                && *token <= upload.span.end
+        };
+        self.is_own(token) || self.uploads.values().any(within)
     }
 
     pub(super) fn is_done(&self, upload: &Upload) -> bool {

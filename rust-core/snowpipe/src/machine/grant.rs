@@ -17,6 +17,10 @@ const REPEAT: Duration = Duration::from_secs(30);
 /// Content of this size may hold a row that fits into no request, also when it is compressed, and better than a request is.
 const BULKY: u64 = 1 << 20;
 
+/// Bytes of closed bodies beyond which no upload is granted: a writer that began within them has to wait for room only
+/// when its own upload is larger than most of what a channel may hold.
+const WAITING: u64 = crate::channel::ROOM as u64 / 3;
+
 /// What is to be done with the head of the queue.
 enum Turn {
     Skip,
@@ -131,7 +135,7 @@ impl Machine {
                         return;
                     }
                     let shared = self.alone > 0 && self.open_finished > 0;
-                    if !shared {
+                    if !shared && self.waiting_bytes() <= WAITING {
                         self.ask(id);
                     }
                     return;

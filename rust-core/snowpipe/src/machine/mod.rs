@@ -13,6 +13,7 @@ mod explain;
 mod grant;
 mod holes;
 mod open;
+mod pace;
 mod send;
 #[cfg(test)]
 mod service_tests;
@@ -37,6 +38,7 @@ use bulletin::Level;
 use errors::RowErrors;
 use holes::Holes;
 use open::Link;
+use pace::Pace;
 use send::Sending;
 pub(crate) use types::{
     Action, Answer, Body, BodyId, ChannelStatus, Charged, Event, Extent, Fault, FaultClass, Id, Now, Opened,
@@ -117,7 +119,10 @@ pub(crate) struct Machine {
     /// Start of the upload they hit.
     struck: Option<Token>,
     blame: Option<open::Blame>,
+    /// How often others took the channel over since rows of ours were committed.
+    contests: u32,
     next_send: Now,
+    pace: Pace,
     /// When bodies left lately, and their uncompressed bytes.
     recent: VecDeque<(Now, u64)>,
     last_progress: Now,
@@ -154,7 +159,9 @@ impl Machine {
             strikes: 0,
             struck: None,
             blame: None,
+            contests: 0,
             next_send: Duration::ZERO,
+            pace: Pace::default(),
             recent: VecDeque::new(),
             last_progress: Duration::ZERO,
             regressions: 0,

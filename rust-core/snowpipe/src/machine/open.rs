@@ -18,6 +18,8 @@ const LIMBO: Duration = Duration::from_secs(150);
 const STRIKES: u32 = 5;
 /// The same when another client keeps taking the channel over.
 const STALE_STRIKES: u32 = 12;
+/// Longest pause before a channel is taken back from another client.
+const CONTESTED: Duration = Duration::from_secs(30);
 /// Opens the service refuses for good before the waiting uploads fail.
 const REJECTIONS: u32 = 3;
 /// A destination that is missing or not permitted is waited for this long before the waiting uploads fail.
@@ -121,9 +123,11 @@ impl Machine {
             Reason::Stale(text) | Reason::Broken(text) => {
                 let note = format!("{}: opened anew, {text}", self.rules.label);
                 self.say(Level::Warn, "reopen", note);
-                let limit = if matches!(reason, Reason::Stale(_)) { STALE_STRIKES } else { STRIKES };
-                self.strike(text, limit);
-                self.backoff(self.strikes.max(1) - 1, Duration::from_millis(250), Duration::from_secs(8))
+                let stale = matches!(reason, Reason::Stale(_));
+                self.strike(text, if stale { STALE_STRIKES } else { STRIKES });
+                let pause =
+                    self.backoff(self.strikes.max(1) - 1, Duration::from_millis(250), Duration::from_secs(8));
+                if stale { pause.max(self.contested()) } else { pause }
             }
         };
         for upload in self.uploads.values_mut() {
@@ -149,7 +153,18 @@ impl Machine {
     /// Opens anew although nothing is wrong: another owner had the channel meanwhile.
     pub(super) fn reopen(&mut self, now: Now) {
         self.tail = None;
-        self.start_opening(now, now);
+        let pause = self.contested();
+        self.start_opening(now, now + pause);
+    }
+
+    /// Another client has the channel. Taking it back at once is right once, after a move; when no row of ours was
+    /// committed since, the other one is alive, and each open costs it what it has under way: ever longer pauses let it work.
+    fn contested(&mut self) -> Duration {
+        self.contests = self.contests.saturating_add(1);
+        match self.contests {
+            1 => Duration::ZERO,
+            more => self.backoff(more - 2, Duration::from_millis(250), CONTESTED),
+        }
     }
 
     fn start_opening(&mut self, now: Now, next_at: Now) {

@@ -93,6 +93,11 @@ impl Machine {
         }
     }
 
+    /// Bytes of the closed bodies that the service has not taken.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.bodies.iter().chain(self.sending.iter().map(|sending| &sending.body)).map(|body| body.size).sum()
+    }
+
     /// The highest token of what is committed, sent, waiting to be sent or finished.
     fn newest(&self) -> Option<super::Token> {
         let bodies = self.bodies.iter().map(|body| &body.last);
@@ -107,7 +112,6 @@ impl Machine {
         }
         if self.sending.is_none() && now >= self.may_send() {
             if let Some(body) = self.bodies.pop_front() {
-                self.next_send = now + self.rules.request_interval;
                 self.recent.push_back((now, body.raw));
                 if self.recent.len() > RECENT {
                     self.recent.pop_front();
@@ -132,6 +136,7 @@ impl Machine {
             return;
         }
         sending.asked = true;
+        self.next_send = now + self.pace.interval(self.rules.request_interval);
         self.out.push(Action::Append {
             body: sending.body.id,
             attempt: sending.attempt,
@@ -160,6 +165,7 @@ impl Machine {
             return self.recover(Reason::Broken(text), now);
         }
         *continuation = next;
+        self.pace.taken();
         let Some(Sending { body, .. }) = self.sending.take() else { return };
         self.out.push(Action::DropBody { body: body.id });
         if self.acked.is_empty() {
@@ -179,6 +185,7 @@ impl Machine {
         match fault.class {
             FaultClass::Throttled => {
                 sending.since = now;
+                self.pace.throttled(self.rules.request_interval);
                 let pause = self.backoff(tries, Duration::from_millis(500), Duration::from_secs(10));
                 self.retry_append(pause.max(fault.retry_after.unwrap_or_default()), now);
                 let text =

@@ -1,6 +1,6 @@
 //! What the service tells about rows and channels, and what is made of it.
 
-use super::test_bench::{Bench, status, token};
+use super::test_bench::{Bench, fault, status, token};
 use super::*;
 use crate::config::GapStrategy;
 
@@ -9,7 +9,7 @@ const COMMITTED: Settled = Settled::Committed { skipped_whole: false };
 /// A body as the writer closes it where rows have no tokens: `whole` ends with an upload, otherwise in the middle of one.
 fn body(id: BodyId, last: u64, before: u64, whole: bool) -> Body {
     let last = token(if whole { last } else { before });
-    Body { id, first: last.clone(), last, before: token(before), raw: 10 }
+    Body { id, first: last.clone(), last, before: token(before), raw: 10, size: 10 }
 }
 
 fn rejected(committed: u64, bound: u64) -> ChannelStatus {
@@ -75,7 +75,7 @@ fn rejected_rows_of_a_body_that_was_split_are_charged_to_its_upload() {
     bench.finish(1);
     bench.event(Event::Cut { body: body(1, 20, 10, true) });
     let (asked, attempt) = bench.append_asked().unwrap();
-    let too_large = Err(super::test_bench::fault(FaultClass::TooLarge));
+    let too_large = Err(fault(FaultClass::TooLarge));
     bench.event(Event::Appended { body: asked, attempt, answer: too_large });
     assert!(bench.has(|a| *a == Action::Split { body: 1 }));
     bench.event(Event::Split { body: 1, parts: vec![body(2, 20, 10, false), body(3, 20, 10, true)] });
@@ -116,4 +116,72 @@ fn a_destination_that_an_open_reports_missing_by_its_status_fails_what_waits_for
     }
     assert!(bench.now - started >= Duration::from_secs(120));
     assert!(matches!(bench.outcome(1), Some(Settled::Failed(text)) if text.contains("USAGE")));
+}
+
+#[test]
+fn a_channel_that_others_keep_taking_over_is_left_to_them_for_ever_longer() {
+    let mut bench = Bench::open(Some(100));
+    let mut waits = Vec::new();
+    for round in 1..=9 {
+        let start = round * 100 + 1;
+        bench.begin(round, start, start + 50, Some(start - 1));
+        bench.write(round, start, start + 50, round);
+        let (body, attempt) = bench.append_asked().unwrap();
+        bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Stale)) });
+        let lost = bench.now;
+        // Meanwhile the other one goes on.
+        bench.answer_open(Ok(status(Some(round * 100 + 100), 0)));
+        waits.push(bench.now - lost);
+        bench.event(Event::Abandon { upload: round });
+    }
+    assert!(waits[0] <= Duration::from_secs(1), "{waits:?}");
+    assert!(waits[8] >= Duration::from_secs(8), "{waits:?}");
+    bench.begin(20, 1001, 1010, Some(1000));
+    bench.send(20, 1001, 1010, 20);
+    bench.status(status(Some(1010), 0));
+    bench.begin(21, 1011, 1020, Some(1010));
+    bench.write(21, 1011, 1020, 21);
+    let (body, attempt) = bench.append_asked().unwrap();
+    bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Stale)) });
+    let lost = bench.now;
+    bench.answer_open(Ok(status(Some(1010), 0)));
+    assert!(bench.now - lost <= Duration::from_secs(1), "rows of ours were committed in between");
+}
+
+#[test]
+fn nothing_is_asked_for_while_much_waits_to_be_sent() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.event(Event::Memory { upload: 1 });
+    let large = Body { first: token(11), size: 5 << 20, ..body(1, 20, 10, true) };
+    bench.event(Event::Finished { upload: 1, rows: 5, open: true, refused_rows: 0 });
+    bench.event(Event::Cut { body: large });
+    let (asked, attempt) = bench.append_asked().unwrap();
+    bench.begin(2, 21, 30, Some(20));
+    bench.later(10);
+    assert!(!bench.has(|a| matches!(a, Action::AskMemory { .. })), "a writer would wait for room");
+    bench.event(Event::Appended { body: asked, attempt, answer: Ok("0_101".into()) });
+    assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })), "{:?}", bench.actions);
+}
+
+#[test]
+fn appends_keep_a_larger_distance_after_throttling() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 11, 20, Some(10));
+    bench.write(1, 11, 20, 1);
+    for _ in 0..5 {
+        let (body, attempt) = bench.append_asked().unwrap();
+        bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Throttled)) });
+        bench.later(11);
+    }
+    let (asked, attempt) = bench.append_asked().unwrap();
+    bench.event(Event::Appended { body: asked, attempt, answer: Ok("0_101".into()) });
+    bench.begin(2, 21, 30, Some(20));
+    bench.event(Event::Memory { upload: 2 });
+    bench.event(Event::Cut { body: Body { first: token(21), ..body(2, 30, 20, true) } });
+    assert_eq!(bench.append_asked(), None);
+    bench.later(1);
+    assert_eq!(bench.append_asked(), None);
+    bench.later(1);
+    assert_eq!(bench.append_asked(), Some((2, 0)));
 }

@@ -311,8 +311,8 @@ fn seal_now(node: &mut Node) -> Body {
     let rows = std::mem::take(&mut node.open_body);
     let id = node.next_id;
     node.next_id += 1;
-    let body =
-        Body { id, first: token(rows[0]), last: token(*rows.last().unwrap()), before: token(0), raw: 1000 };
+    let (first, last) = (token(rows[0]), token(*rows.last().unwrap()));
+    let body = Body { id, first, last, before: token(0), raw: 1000, size: 1000 };
     node.bodies.insert(id, rows);
     body
 }

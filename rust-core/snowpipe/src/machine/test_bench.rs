@@ -102,7 +102,8 @@ impl Bench {
             self.later(1);
         }
         assert!(self.has(|a| *a == Action::Seal), "{:?}", self.actions);
-        let body = Body { id: body, first: token(start), last: token(end), before: token(0), raw: 10 };
+        let body =
+            Body { id: body, first: token(start), last: token(end), before: token(0), raw: 10, size: 10 };
         self.event(Event::Cut { body });
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Body {
     pub(crate) before: Token,
     /// Uncompressed bytes.
     pub(crate) raw: u64,
+    /// Bytes that are sent.
+    pub(crate) size: u64,
 }
 
 /// A channel has counted all its life; few of those rows are in one upload.

@@ -1,0 +1,92 @@
+//! A service that takes less than is documented, or nothing for a while.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use local_cloud::Options;
+use local_cloud::snowflake::{Fault, Route};
+use snowpipe::{Sink, State, UploadRequest};
+use support::{World, drive};
+
+/// A row that compression makes little smaller.
+fn row(n: u64, length: usize) -> Vec<u8> {
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + u8::try_from((state >> 40) % 26).unwrap())
+    };
+    let text: String = (0..length).map(|_| next()).collect();
+    format!("{{\"n\":{n},\"text\":\"{text}\"}}\n").into_bytes()
+}
+
+fn rows(start: u64, end: u64) -> Vec<u8> {
+    (start..=end).flat_map(|n| row(n, 100_000)).collect()
+}
+
+fn begin(sink: &Sink, group: &str, start: u64, end: u64) -> u64 {
+    let request = [
+        ("Database", "DB".to_owned()),
+        ("Schema", "SC".to_owned()),
+        ("Table", "T".to_owned()),
+        ("Channel Group", group.to_owned()),
+        ("Offset Token Start", start.to_string()),
+        ("Offset Token End", end.to_string()),
+        ("Offset Token Previous", (start - 1).to_string()),
+        ("Size", (100_100 * (end + 1 - start)).to_string()),
+    ];
+    let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_become_smaller_when_the_service_takes_less() {
+    let mut options = Options::default();
+    options.snowflake.commit_delay = Duration::from_millis(50);
+    options.snowflake.limits.body_bytes = 700_000;
+    let world = World::of(options, &[]).await;
+    for start in (1..=160).step_by(40) {
+        let upload = begin(&world.sink, "orders.shard-0", start, start + 39);
+        let ended = drive(&world.sink, upload, rows(start, start + 39)).await;
+        assert_eq!(ended.state, State::Committed, "{ended:?}");
+    }
+    let requests = world.snowflake().journal().requests();
+    let refused = requests.iter().filter(|r| r.status == 413).count();
+    assert!((1..=4).contains(&refused), "{refused} of {} were refused", requests.len());
+    assert_eq!(world.rows().await, (1..=160).collect::<Vec<_>>());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_throttled_for_long_blocks_no_writer() {
+    let world = World::with(Duration::from_millis(50), &[]).await;
+    let throttled = Fault::always(Route::Append, Fault::refuse(429, "390701"));
+    world.snowflake().faults().add(Fault { path_contains: "stalled".to_owned(), ..throttled });
+    // Each is more than half a megabyte when compressed: far more in all than a channel holds.
+    let stalled: Vec<u64> = (0..40).map(|n| begin(&world.sink, "stalled", n * 10 + 1, n * 10 + 10)).collect();
+    let mut written = BTreeSet::new();
+    let mut quiet = 0;
+    while quiet < 3 {
+        quiet += 1;
+        for (upload, n) in stalled.iter().zip(0..) {
+            let progress = world.sink.advance(*upload, Duration::from_millis(5)).await.unwrap();
+            if progress.state == State::WantData {
+                let sink = Arc::clone(&world.sink);
+                let (upload, data) = (*upload, rows(n * 10 + 1, n * 10 + 10));
+                let began = Instant::now();
+                let write = move || sink.write(upload, &data).and_then(|()| sink.finish_data(upload));
+                tokio::task::spawn_blocking(write).await.unwrap().unwrap();
+                assert!(began.elapsed() < Duration::from_secs(10), "a writer was blocked");
+                written.insert(upload);
+                quiet = 0;
+            }
+        }
+    }
+    assert!(written.len() > 3 && written.len() < 30, "{}", written.len());
+    let upload = begin(&world.sink, "other", 1, 40);
+    assert_eq!(drive(&world.sink, upload, rows(1, 40)).await.state, State::Committed);
+    world.stop().await;
+}
