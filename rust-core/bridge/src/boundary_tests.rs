@@ -138,6 +138,9 @@ fn commands_belong_to_a_kind() {
     assert!(run(source, &["stop-fetching"]).unwrap().is_empty());
     assert!(run(sink, &["abandon", "12"]).unwrap().is_empty());
     assert_eq!(code(run(sink, &["abandon", "twelve"])), 1);
+    assert_eq!(code(run(source, &["may-commit", "12"])), 6, "no such batch");
+    assert_eq!(code(run(source, &["may-commit"])), 1);
+    assert_eq!(code(run(sink, &["may-commit", "12"])), 99);
     assert_eq!(code(run(sink, &["stop-fetching"])), 99);
     assert_eq!(code(run(source, &["abandon", "1"])), 99);
     assert_eq!(code(run(0, &["messages"])), 99);

@@ -42,6 +42,9 @@ pub(crate) fn run(registry: &Registry, id: i64, words: Vec<Option<String>>) -> R
             open.value.source.stop_fetching();
             Ok(Vec::new())
         }
+        ("may-commit", Entry::Source(open)) => {
+            Ok(vec![open.may_commit(&words.next().flatten().unwrap_or_default())?.to_string()])
+        }
         ("credentials", Entry::Source(open)) => {
             let (id, secret) = (words.next().flatten(), words.next().flatten());
             let (Some(access_key_id), Some(secret)) = (id, secret) else {

@@ -49,6 +49,14 @@ impl Open<OpenSource> {
         Ok(batch)
     }
 
+    /// Whether a commit of the batch may begin now.
+    pub(crate) fn may_commit(&self, batch: &str) -> Result<bool, Error> {
+        let id = batch
+            .parse()
+            .map_err(|_| Error::Argument("may-commit needs the number of a batch".to_owned()))?;
+        Ok(self.value.source.may_commit(id)?)
+    }
+
     /// Ends a batch; its bytes are let go.
     pub(crate) fn settle(&self, batch: i64, committed: bool) -> Result<(), Error> {
         let id = u64::try_from(batch).map_err(|_| Error::Argument(format!("{batch} is no batch")))?;

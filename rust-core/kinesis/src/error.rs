@@ -28,7 +28,7 @@ pub enum SourceError {
     /// The source was closed; no more batches come.
     #[error("the source is closed")]
     Closed,
-    /// `settle` was called for a batch that was never handed out or was settled before.
+    /// The call is about a batch that was never handed out or was settled before.
     #[error("batch {0} is not outstanding")]
     UnknownBatch(u64),
 }

@@ -193,6 +193,22 @@ impl Exchange {
         Some(Arc::new(Batch::new(id, parts, permits)))
     }
 
+    /// Whether a commit of the batch may begin now.
+    pub(crate) fn may_commit(&self, batch: u64) -> Result<bool, SourceError> {
+        let (shard, closed) = {
+            let inner = lock(&self.inner);
+            (inner.batches.get(&batch).cloned(), inner.closed)
+        };
+        let Some(shard) = shard else {
+            return if closed { Ok(false) } else { Err(SourceError::UnknownBatch(batch)) };
+        };
+        let may = shard.may_commit(batch);
+        if !may {
+            tracing::info!(shard = %shard.id, batch, age = ?shard.lease.age(), "a batch came too late to be committed");
+        }
+        Ok(may)
+    }
+
     /// What became of a batch. Gives the shard and what its flow made of it; `None` after the end.
     pub(crate) fn settle(
         &self,

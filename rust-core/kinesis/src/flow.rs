@@ -220,6 +220,11 @@ impl Flow {
         self.outstanding.is_empty()
     }
 
+    /// The batch is handed out and was not voided.
+    pub(crate) fn is_out(&self, batch: u64) -> bool {
+        self.outstanding.iter().any(|o| o.batch == batch)
+    }
+
     /// Batches handed out and not settled.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding.len()

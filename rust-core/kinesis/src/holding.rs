@@ -189,6 +189,8 @@ async fn release(core: &Core, shard: &Shard) {
     while !shard.flow().is_idle() && began.elapsed() < DRAIN && !shard.is_gone() {
         tokio::time::sleep(DRAIN_LOOK).await;
     }
+    // What was not settled in time is read by the next owner.
+    shard.flow().void();
     while let Saved::More | Saved::Failed(_) = checkpoint::save(core, shard).await {
         if began.elapsed() > DRAIN * 2 {
             break;

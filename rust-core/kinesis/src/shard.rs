@@ -16,9 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Beyond this age of the last renewal nothing more is fetched: two thirds of the lease.
 const READ_UNTIL: Duration = Duration::from_secs(20);
-/// Beyond this age nothing more is handed out. The rest of the lease is for the commit of what was handed out.
+/// Beyond this age nothing more is handed out. NiFi writes what was handed out until the next bound.
 const HAND_OUT_UNTIL: Duration = Duration::from_secs(25);
-const _: () = assert!(HAND_OUT_UNTIL.as_secs() < LEASE.as_secs());
+/// Beyond this age no commit is begun. The rest of the lease is for the commit itself.
+const COMMIT_UNTIL: Duration = Duration::from_secs(28);
+const _: () = assert!(HAND_OUT_UNTIL.as_secs() < COMMIT_UNTIL.as_secs());
+const _: () = assert!(COMMIT_UNTIL.as_secs() < LEASE.as_secs());
 
 /// Our side of a lease. Its age is counted by monotonic time from the *sending* of the write that was confirmed last, so
 /// it is never younger here than another node can see it.
@@ -48,6 +51,10 @@ impl Lease {
 
     pub(crate) fn may_hand_out(&self) -> bool {
         self.age() <= HAND_OUT_UNTIL
+    }
+
+    pub(crate) fn may_commit(&self) -> bool {
+        self.age() <= COMMIT_UNTIL
     }
 }
 
@@ -133,6 +140,11 @@ impl Shard {
 
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// Nobody else can have the records of this batch, and they are not read again here.
+    pub(crate) fn may_commit(&self, batch: u64) -> bool {
+        !self.is_gone() && self.lease.may_commit() && self.flow().is_out(batch)
     }
 
     /// The service gave records, or said that there are none.

@@ -78,6 +78,15 @@ impl Source {
         self.core.exchange.next(wait).await
     }
 
+    /// Whether a commit of the batch may begin now: to be asked right before. `false` when another node may own the shard
+    /// by the time the commit ends, or when the batch was voided. It is then settled as not committed.
+    ///
+    /// # Errors
+    /// [`SourceError::UnknownBatch`] when the batch is not outstanding.
+    pub fn may_commit(&self, batch: u64) -> Result<bool, SourceError> {
+        self.core.exchange.may_commit(batch)
+    }
+
     /// Reports what became of a batch: `true` lets the shard's checkpoint move past it, `false` delivers it again
     /// together with all later batches of the shard. A batch that was voided this way, or whose lease was lost, is
     /// settled without effect.

@@ -228,6 +228,64 @@ async fn rows_of_other_programs_are_understood_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_handed_out_in_time_is_not_committed_late() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", &[]);
+    until("it reads", SOON, || !node.reads().is_empty()).await;
+    node.store.faults.cut(true);
+    let cut = tokio::time::Instant::now();
+    let wanted = [rig.stream.put("s0")];
+    let batch = node.next(SOON).await.unwrap();
+    assert!(node.source.may_commit(batch.id).unwrap(), "the lease is young");
+    let limit = cut + crate::plan::LEASE - seconds(1);
+    while node.source.may_commit(batch.id).unwrap() {
+        assert!(tokio::time::Instant::now() < limit, "the lease may end before the commit does");
+        tokio::time::sleep(seconds(1)).await;
+    }
+    node.source.settle(batch.id, false).unwrap();
+    node.store.faults.cut(false);
+    node.consume().until(&wanted, seconds(20)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_was_voided_is_not_committed() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", &[]);
+    rig.stream.put("s0");
+    let first = node.next(SOON).await.unwrap();
+    rig.stream.put("s0");
+    let second = node.next(SOON).await.unwrap();
+    assert!(node.source.may_commit(second.id).unwrap());
+    node.source.settle(first.id, false).unwrap();
+    assert!(!node.source.may_commit(second.id).unwrap(), "it is delivered again with the first one");
+    node.source.settle(second.id, false).unwrap();
+    assert!(node.source.may_commit(second.id).is_err(), "it is settled");
+    let third = node.next(SOON).await.unwrap();
+    node.source.close(seconds(5)).await;
+    assert!(!node.source.may_commit(third.id).unwrap(), "the lease was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_out_when_its_lease_is_given_back_is_not_committed() {
+    let rig = Rig::new(&["s0", "s1"]);
+    let a = rig.node("a", &[]);
+    until("it reads", SOON, || a.reads().len() == 2).await;
+    rig.stream.put("s0");
+    rig.stream.put("s1");
+    let out = [a.next(SOON).await.unwrap().id, a.next(SOON).await.unwrap().id];
+    for _ in 0..20 {
+        a.store.faults.next("release", Fault::Hang);
+    }
+    let _b = rig.node("b", &[]);
+    until("one is to be given back", seconds(60), || a.reads().len() == 1).await;
+    let committable = || out.iter().filter(|id| a.source.may_commit(**id).unwrap()).count();
+    assert_eq!(committable(), 2, "a lease that is drained is still ours");
+    until("it is given back", seconds(25), || committable() == 1).await;
+    assert_eq!(a.source.status()["leasesLost"], 0);
+    assert_eq!(rig.owner("s0"), rig.owner("s1"), "the write is still under way");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_read_under_a_lease_is_not_handed_out_after_it() {
     let rig = Rig::new(&["s0"]);
     let node = rig.node("a", &[]);

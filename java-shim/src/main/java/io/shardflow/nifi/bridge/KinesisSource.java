@@ -19,6 +19,12 @@ public interface KinesisSource {
     /** Copies content of a part from {@code position} on; -1 when {@code position} is at its end. */
     int read(PartHeader part, long position, byte[] buffer, int offset, int length);
 
+    /**
+     * Whether the commit of a batch may begin now; to be asked right before. When not, the batch is given back: another
+     * node may own its shard by the time the commit ends.
+     */
+    boolean mayCommit(long batch);
+
     /** Ends a batch. Only a committed one moves the stored position; an uncommitted one is delivered again. */
     void settle(long batch, boolean committed);
 

@@ -85,6 +85,7 @@ final class Native {
      * <ul>
      *   <li>{@code messages}: answers level, text, level, text, … with levels ERROR, WARN, INFO; each is told once
      *   <li>{@code stop-fetching} (source): answers nothing
+     *   <li>{@code may-commit}, batch id (source): answers {@code true} or {@code false}
      *   <li>{@code credentials}, access key id, secret, session token or null, expiry in epoch milliseconds or null
      *       (source): signs with these from now on; answers nothing
      *   <li>{@code no-credentials}, reason (source): there are no newer ones at the moment; answers nothing

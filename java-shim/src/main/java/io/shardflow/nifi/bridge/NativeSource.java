@@ -30,6 +30,12 @@ final class NativeSource extends NativeHandle implements KinesisSource {
     }
 
     @Override
+    public boolean mayCommit(final long batch) {
+        final String[] answer = Native.control(id(), new String[] {"may-commit", Long.toString(batch)});
+        return answer != null && answer.length > 0 && Boolean.parseBoolean(answer[0]);
+    }
+
+    @Override
     public void settle(final long batch, final boolean committed) {
         Native.settle(id(), batch, committed);
     }

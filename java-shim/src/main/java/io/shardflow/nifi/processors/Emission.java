@@ -38,6 +38,11 @@ final class Emission {
         final Settlement settlement = new Settlement(source, parts.getFirst().batch(), log);
         try {
             write(parts, session);
+            if (!source.mayCommit(parts.getFirst().batch())) {
+                session.rollback();
+                settlement.notCommitted();
+                return;
+            }
             session.commitAsync(settlement::committed, cause -> settlement.notCommitted());
         } catch (final RuntimeException | Error e) {
             try {

@@ -173,6 +173,7 @@ class NativeBoundaryTest {
         assertThrows(NativeException.class, () -> Native.control(source, null));
         assertThrows(NativeException.class, () -> Native.control(sink, new String[] {"abandon", "x"}));
         assertCode(ErrorCode.NOT_FOUND, () -> Native.settle(source, 12345, true));
+        assertCode(ErrorCode.NOT_FOUND, () -> new NativeSource(source).mayCommit(12345));
         assertCode(ErrorCode.NOT_FOUND, () -> Native.advance(sink, 12345, 0));
         assertEquals(0, Native.drainLogs(new byte[0]));
         Native.close(source, 1_000);

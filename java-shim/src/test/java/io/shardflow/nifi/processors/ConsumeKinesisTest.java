@@ -169,6 +169,22 @@ class ConsumeKinesisTest {
     }
 
     @Test
+    void aBatchWhoseShardMayBelongToAnotherNodeIsNotCommitted() {
+        bridge.source.offer(6, false, ROWS);
+        bridge.source.mayCommit = false;
+        runner.run(0, false, true);
+        final AtomicInteger commits = new AtomicInteger();
+        final ProcessSession session = watched(
+                runner.getProcessSessionFactory().createSession(), "commitAsync", args -> commits.incrementAndGet());
+        processor.onTrigger(runner.getProcessContext(), () -> session);
+
+        assertEquals(0, commits.get());
+        assertEquals(List.of("may-commit 6"), bridge.source.calls);
+        assertEquals(List.of(Map.entry(6L, false)), bridge.source.settled);
+        runner.assertTransferCount(ConsumeKinesis.SUCCESS, 0);
+    }
+
+    @Test
     void nothingPolledYieldsAndStillTellsMessages() {
         bridge.source.messages.add(new Message(Message.Level.ERROR, "access denied"));
         bridge.source.messages.add(new Message(Message.Level.WARN, "throttled"));

@@ -36,6 +36,10 @@ final class FakeSource implements KinesisSource {
     final BlockingQueue<String> refusals = new LinkedBlockingQueue<>();
     NativeException pollFailure;
     NativeException readFailure;
+    boolean mayCommit = true;
+    /** What each poll was ready to wait. */
+    final List<Long> waits = new ArrayList<>();
+
     int largestRead;
 
     /** Adds a batch of one part. */
@@ -59,6 +63,7 @@ final class FakeSource implements KinesisSource {
 
     @Override
     public List<PartHeader> poll(final long waitMillis) {
+        waits.add(waitMillis);
         if (pollFailure != null) {
             throw pollFailure;
         }
@@ -80,6 +85,12 @@ final class FakeSource implements KinesisSource {
         largestRead = Math.max(largestRead, bytes);
         System.arraycopy(content, Math.toIntExact(position), buffer, offset, bytes);
         return bytes;
+    }
+
+    @Override
+    public boolean mayCommit(final long batch) {
+        calls.add("may-commit " + batch);
+        return mayCommit;
     }
 
     @Override
