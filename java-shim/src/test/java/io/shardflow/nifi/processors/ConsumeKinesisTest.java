@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.apache.nifi.components.ConfigVerificationResult;
@@ -52,6 +53,10 @@ class ConsumeKinesisTest {
     @BeforeEach
     void createRunner() {
         processor = new ConsumeKinesis(() -> bridge);
+        configureRunner();
+    }
+
+    private void configureRunner() {
         runner = TestRunners.newTestRunner(processor);
         runner.setProperty(KinesisProperties.STREAM_NAME, "orders");
         runner.setProperty(KinesisProperties.APPLICATION_NAME, "app");
@@ -194,6 +199,23 @@ class ConsumeKinesisTest {
         assertTrue(runner.getLogger().getErrorMessages().getFirst().getMsg().contains("access denied"));
         assertTrue(runner.getLogger().getWarnMessages().getFirst().getMsg().contains("throttled"));
         runner.stop();
+    }
+
+    @Test
+    void aThreadWaitsForRecordsOnlyWhileTheyFlow() {
+        final AtomicLong nanos = new AtomicLong(-1);
+        processor = new ConsumeKinesis(() -> bridge, nanos::get);
+        configureRunner();
+        runner.run(1, false);
+        assertEquals(List.of(0L), bridge.source.waits, "nothing has come since the start");
+        bridge.source.offer(1, false, ROWS);
+        runner.run(1, false, false);
+        nanos.addAndGet(999_999_999);
+        runner.run(1, false, false);
+        nanos.addAndGet(1);
+        runner.run(1, true, false);
+
+        assertEquals(List.of(0L, 0L, ConsumeKinesis.FLOWING_WAIT_MILLIS, 0L), bridge.source.waits);
     }
 
     @Test
