@@ -47,6 +47,8 @@ struct Writer {
     size: Size,
     /// What the last answer asked to be sent along with the next append.
     sticky: Option<String>,
+    /// No writer waits any more.
+    hurried: bool,
     closed: bool,
 }
 
@@ -82,6 +84,7 @@ impl Channel {
             open: None,
             size: Size::default(),
             sticky: None,
+            hurried: false,
             closed: false,
         };
         Self { pipe, name, elastic, events, writer: Mutex::new(writer), room: Condvar::new() }
@@ -115,7 +118,7 @@ impl Channel {
     }
 
     fn wait_for_room(&self, upload: Id, patience: Duration) -> Result<MutexGuard<'_, Writer>, SinkError> {
-        let deadline = Instant::now() + patience;
+        let begun = Instant::now();
         let mut writer = self.lock();
         loop {
             if writer.closed {
@@ -125,9 +128,10 @@ impl Channel {
             if !full || writer.assembler.upload() != Some(upload) {
                 return Ok(writer);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(SinkError::Congested(upload, patience.as_millis()));
+            let waited = begun.elapsed();
+            let left = patience.saturating_sub(waited);
+            if left.is_zero() || writer.hurried {
+                return Err(SinkError::Congested(upload, waited.as_millis()));
             }
             writer = self.room.wait_timeout(writer, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -245,6 +249,12 @@ impl Channel {
         writer.assembler.next_body()
     }
 
+    /// Who waits for room is sent back, now and from now on.
+    pub(crate) fn hurry(&self) {
+        self.lock().hurried = true;
+        self.room.notify_all();
+    }
+
     /// Nobody waits here any more.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -314,3 +324,7 @@ impl Writer {
         body
     }
 }
+
+#[cfg(test)]
+#[path = "channel_tests.rs"]
+mod tests;

@@ -47,8 +47,12 @@ impl Sink {
         examiner
     }
 
-    /// Ends what waits for nothing but to be told more of its rejected rows, now and from now on: the caller is about to stop.
+    /// Ends what waits for nothing but to be told more of its rejected rows, and sends those back who wait in
+    /// [`Sink::write`] for room, now and from now on: the caller is about to stop.
     pub fn hurry(&self) {
+        for known in lock(&self.channels).values() {
+            known.channel.hurry();
+        }
         for examiner in lock(&self.examiners).values().flatten() {
             examiner.hurry();
         }

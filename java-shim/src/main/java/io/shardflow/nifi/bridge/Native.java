@@ -95,7 +95,8 @@ final class Native {
      *       want data or ended; each change is told once
      *   <li>{@code counters} (sink): answers name, number, … of what was counted since the last time
      *   <li>{@code abandon}, upload id (sink): answers nothing
-     *   <li>{@code hurry} (sink): ends what waits for nothing but to know more of rejected rows; answers nothing
+     *   <li>{@code hurry} (sink): ends what waits for nothing but to know more of rejected rows, and no write waits for
+     *       room any more; answers nothing
      *   <li>{@code deregister} (source): removes the fan-out consumer; answers as {@code messages}
      *   <li>with handle 0, {@code verify-source} or {@code verify-sink} followed by pairs of configuration: answers
      *       step, outcome, explanation, … with outcomes SUCCESSFUL, FAILED, SKIPPED; may take many seconds

@@ -44,7 +44,10 @@ public interface SnowpipeSink {
     /** The FlowFile goes back to its queue: forget the upload. */
     void abandon(long upload);
 
-    /** A stop is near: ends what waits for nothing but to know more of its rejected rows. */
+    /**
+     * A stop is near: ends what waits for nothing but to know more of its rejected rows, and lets {@link #write} fail
+     * instead of waiting for room.
+     */
     void hurry();
 
     /** What the user should be told; each message is given once. */

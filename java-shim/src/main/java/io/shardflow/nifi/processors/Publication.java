@@ -286,7 +286,8 @@ final class Publication {
         }
     }
 
-    private void hurry() {
+    /** A stop is near: no thread waits in the sink any more. */
+    void hurry() {
         try {
             sink.hurry();
         } catch (final NativeException e) {

@@ -34,6 +34,7 @@ import org.apache.nifi.annotation.documentation.Tags;
 import org.apache.nifi.annotation.lifecycle.OnScheduled;
 import org.apache.nifi.annotation.lifecycle.OnShutdown;
 import org.apache.nifi.annotation.lifecycle.OnStopped;
+import org.apache.nifi.annotation.lifecycle.OnUnscheduled;
 import org.apache.nifi.components.ConfigVerificationResult;
 import org.apache.nifi.components.PropertyDescriptor;
 import org.apache.nifi.components.PropertyValue;
@@ -187,6 +188,15 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
             current.trigger(context, sessionFactory);
         } finally {
             tell(current.sink());
+        }
+    }
+
+    /** Sends threads back that wait for room, because NiFi waits for them before it stops. */
+    @OnUnscheduled
+    public void hurry() {
+        final Publication current = publication;
+        if (current != null) {
+            current.hurry();
         }
     }
 

@@ -23,6 +23,8 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 
@@ -39,6 +41,7 @@ final class FakeSink implements SnowpipeSink {
     final List<Piece> pieces = new ArrayList<>();
     final Map<String, Long> counters = new ConcurrentHashMap<>();
     final List<Message> messages = new ArrayList<>();
+    final AtomicLong ended = new AtomicLong();
     final AtomicLong longestWait = new AtomicLong();
 
     /** The states of an upload, by what it was announced with. */
@@ -47,11 +50,18 @@ final class FakeSink implements SnowpipeSink {
 
     NativeException beginFailure;
     NativeException writeFailure;
+    /** Thrown by a write after it has taken the content. */
+    Error writeError;
+    /** There is no room for content. */
+    boolean full;
+
+    final CountDownLatch waiting = new CountDownLatch(1);
     long rowErrors;
     long rowsSent = 2;
     String message;
 
     private final Map<Long, Deque<State>> scripts = new ConcurrentHashMap<>();
+    private final CountDownLatch hurried = new CountDownLatch(1);
     private final AtomicLong ids = new AtomicLong();
 
     @Override
@@ -76,6 +86,7 @@ final class FakeSink implements SnowpipeSink {
             final State state = states.size() > 1 ? states.poll() : states.peek();
             if (state.isTerminal()) {
                 scripts.remove(upload);
+                ended.incrementAndGet();
             }
             return new Outcome(state.ordinal(), rowsSent, 1, rowErrors, message, TRANSIT_URI);
         }
@@ -93,7 +104,13 @@ final class FakeSink implements SnowpipeSink {
         if (writeFailure != null) {
             throw writeFailure;
         }
+        if (full) {
+            waitForRoom();
+        }
         written.computeIfAbsent(upload, id -> new ByteArrayOutputStream()).write(buffer, offset, length);
+        if (writeError != null) {
+            throw writeError;
+        }
     }
 
     @Override
@@ -122,6 +139,19 @@ final class FakeSink implements SnowpipeSink {
     @Override
     public void hurry() {
         calls.add("hurry");
+        hurried.countDown();
+    }
+
+    private void waitForRoom() {
+        waiting.countDown();
+        try {
+            if (!hurried.await(20, TimeUnit.SECONDS)) {
+                throw new AssertionError("nobody ended the wait");
+            }
+        } catch (final InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        throw new NativeException(ErrorCode.THROTTLED.code(), "no room");
     }
 
     @Override

@@ -101,7 +101,7 @@ class PublishSnowpipeStreamingTest {
         assertEquals(3, runner.getQueueSize().getObjectCount());
         runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
         assertEquals(Set.of(1L, 2L, 3L), new HashSet<>(sink.abandoned));
-        assertEquals(List.of("hurry", "close 4000"), sink.calls);
+        assertEquals(List.of("hurry", "hurry", "close 4000"), sink.calls, "before and while it stops");
     }
 
     @Test
@@ -394,7 +394,11 @@ class PublishSnowpipeStreamingTest {
 
     /** A runner with a key, a destination and tokens. */
     static TestRunner configured(final FakeBridge bridge) {
-        final TestRunner runner = TestRunners.newTestRunner(new PublishSnowpipeStreaming(() -> bridge));
+        return configured(new PublishSnowpipeStreaming(() -> bridge));
+    }
+
+    static TestRunner configured(final PublishSnowpipeStreaming processor) {
+        final TestRunner runner = TestRunners.newTestRunner(processor);
         runner.setProperty(SnowpipeProperties.ACCOUNT, "org-account");
         runner.setProperty(SnowpipeProperties.USER, "LOADER");
         runner.setProperty(SnowpipeProperties.PRIVATE_KEY, PEM);

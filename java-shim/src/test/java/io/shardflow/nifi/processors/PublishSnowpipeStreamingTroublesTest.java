@@ -1,0 +1,76 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.shardflow.nifi.bridge.Outcome.State;
+import io.shardflow.nifi.bridge.Piece;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.apache.nifi.provenance.ProvenanceEventType;
+import org.apache.nifi.util.MockFlowFile;
+import org.apache.nifi.util.TestRunner;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Ends that are no success, and FlowFiles that come again. */
+class PublishSnowpipeStreamingTroublesTest {
+
+    private static final String ROWS = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
+    private static final String REST = "{\"a\":1}\n{\"a\":3}\n";
+    private static final Piece SECOND = new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large");
+
+    private final FakeBridge bridge = new FakeBridge();
+    private final FakeSink sink = bridge.sink;
+    private PublishSnowpipeStreaming processor;
+    private TestRunner runner;
+
+    @BeforeEach
+    void createRunner() {
+        processor = new PublishSnowpipeStreaming(() -> bridge);
+        runner = PublishSnowpipeStreamingTest.configured(processor);
+        runner.enqueue(ROWS, Map.of("start", "1", "end", "3", "shard", "s"));
+    }
+
+    @Test
+    void aThreadThatWaitsForRoomIsSentBackBeforeAStop() throws Exception {
+        sink.script = upload -> List.of(State.WANT_DATA);
+        sink.full = true;
+        runner.run(0, false, true);
+        final CompletableFuture<Void> waiter = CompletableFuture.runAsync(this::trigger);
+        assertTrue(sink.waiting.await(20, TimeUnit.SECONDS));
+        assertNull(waiter.getNow(null));
+        processor.hurry();
+        waiter.get(10, TimeUnit.SECONDS);
+
+        assertEquals(1, runner.getQueueSize().getObjectCount());
+        assertEquals(List.of(1L), sink.abandoned);
+        runner.stop();
+    }
+
+    private void trigger() {
+        processor.onTrigger(runner.getProcessContext(), runner.getProcessSessionFactory());
+    }
+
+    private String written(final long upload) {
+        return sink.written.get(upload).toString(StandardCharsets.UTF_8);
+    }
+
+    private MockFlowFile only(final String relationship) {
+        runner.assertTransferCount(relationship, 1);
+        return runner.getFlowFilesForRelationship(relationship).getFirst();
+    }
+}

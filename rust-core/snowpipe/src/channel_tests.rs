@@ -1,0 +1,50 @@
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::machine::Token;
+
+const UPLOAD: Id = 1;
+/// Far beyond the deadline of a test.
+const PATIENCE: Duration = Duration::from_secs(600);
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A line that does not compress.
+fn noise(state: &mut u64) -> Vec<u8> {
+    let mut line = b"{\"t\":\"".to_vec();
+    line.extend((0..100_000).map(|_| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        b'0' + (*state >> 60) as u8
+    }));
+    line.extend(b"\"}\n");
+    line
+}
+
+/// A channel that nobody empties, with as much as it may hold.
+fn full_channel() -> Channel {
+    let pipe = PipePath { database: "D".to_owned(), schema: "S".to_owned(), pipe: "P".to_owned() };
+    // Nobody listens.
+    let (events, _) = tokio::sync::mpsc::unbounded_channel();
+    let channel = Channel::new(pipe, "c".to_owned(), None, events, 1, "").unwrap();
+    let token: Token = "1".parse().unwrap();
+    let job = Job { upload: UPLOAD, start: token.clone(), end: token.clone(), floor: None, before: token };
+    channel.start(job, None);
+    let mut state = 1;
+    while channel.write(UPLOAD, &noise(&mut state), Duration::ZERO).is_ok() {}
+    channel
+}
+
+#[test]
+fn a_stop_that_is_near_sends_waiting_writers_back() {
+    let channel = full_channel();
+    let (told, answers) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| told.send(channel.write(UPLOAD, b"{}\n", PATIENCE)));
+        assert!(answers.recv_timeout(Duration::from_millis(50)).is_err(), "it waits for room");
+        channel.hurry();
+        let answer = answers.recv_timeout(DEADLINE);
+        // Lets the writer go in any case, so that the test ends.
+        channel.close();
+        assert!(matches!(answer, Ok(Err(SinkError::Congested(UPLOAD, _)))), "{answer:?}");
+    });
+}
