@@ -81,15 +81,18 @@ final class Publication {
     void stop() {
         hurry();
         final long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_WAIT_MILLIS);
-        for (final Upload upload : uploads.all()) {
-            if (upload.state() == Outcome.State.IN_FLIGHT) {
-                awaitEnd(upload, deadline);
+        try {
+            for (final Upload upload : uploads.all()) {
+                if (upload.state() == Outcome.State.IN_FLIGHT) {
+                    awaitEnd(upload, deadline);
+                }
             }
+        } finally {
+            for (final Upload upload : uploads.all()) {
+                giveBack(upload);
+            }
+            buffers.clear();
         }
-        for (final Upload upload : uploads.all()) {
-            giveBack(upload);
-        }
-        buffers.clear();
     }
 
     private boolean take(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
@@ -198,7 +201,8 @@ final class Publication {
             upload.moveTo(Outcome.State.WANT_DATA);
             sendOrLearnWhyNot(upload, sessionFactory);
             return true;
-        } catch (final TerminatedTaskException e) {
+        } catch (final TerminatedTaskException | Error e) {
+            // Half of the content may have been handed over, so the upload must not go on.
             giveBack(upload);
             throw e;
         } catch (final RuntimeException | IOException e) {

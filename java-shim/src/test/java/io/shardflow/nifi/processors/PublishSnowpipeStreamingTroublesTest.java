@@ -46,6 +46,22 @@ class PublishSnowpipeStreamingTroublesTest {
     }
 
     @Test
+    void anErrorInTheMiddleOfTheContentEndsItsUpload() {
+        sink.script = upload -> List.of(State.WANT_DATA);
+        sink.writeError = new OutOfMemoryError("Java heap space");
+        runner.run(0, false, true);
+        assertThrows(OutOfMemoryError.class, this::trigger);
+        assertEquals(List.of(1L), sink.abandoned, "what was written must not be followed by its beginning");
+        assertEquals(1, runner.getQueueSize().getObjectCount());
+
+        sink.writeError = null;
+        sink.script = upload -> List.of(State.WANT_DATA, State.COMMITTED);
+        runner.run(4, true, false);
+        assertEquals(ROWS, written(2));
+        only("success").assertContentEquals(ROWS);
+    }
+
+    @Test
     void aThreadThatWaitsForRoomIsSentBackBeforeAStop() throws Exception {
         sink.script = upload -> List.of(State.WANT_DATA);
         sink.full = true;
