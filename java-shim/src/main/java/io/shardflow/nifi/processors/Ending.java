@@ -35,7 +35,8 @@ final class Ending {
         final List<Piece> pieces = pieces(upload, outcome);
         takeOutOversized(session, upload.flowFile(), pieces);
         final FlowFile flowFile = annotate(session, upload.flowFile(), outcome.rowErrors(), reason(outcome));
-        if (outcome.rowsSent() > 0) {
+        final boolean stored = outcome.stateOf() != Outcome.State.FAILED;
+        if (stored && outcome.rowsSent() > 0) {
             session.getProvenanceReporter().send(flowFile, outcome.transitUri(), upload.elapsedMillis());
         }
         switch (outcome.stateOf()) {
@@ -51,7 +52,7 @@ final class Ending {
                 session.transfer(flowFile, PublishSnowpipeStreaming.FAILURE);
             }
         }
-        count(session, upload, outcome, upload.flowFile().getSize());
+        count(session, upload, outcome, stored);
         // If this fails the FlowFile is in its queue again, and what it holds is known to be stored.
         session.commitAsync();
     }
@@ -114,13 +115,13 @@ final class Ending {
     }
 
     private static void count(
-            final ProcessSession session, final Upload upload, final Outcome outcome, final long bytes) {
+            final ProcessSession session, final Upload upload, final Outcome outcome, final boolean stored) {
         session.adjustCounter("Processing Duration", upload.elapsedMillis(), false);
         session.adjustCounter("Offset Token Polling Duration", upload.inFlightMillis(), false);
-        session.adjustCounter("Rows Sent", outcome.rowsSent(), false);
         session.adjustCounter("Rows Skipped", outcome.rowsSkipped(), false);
-        if (outcome.rowsSent() > 0) {
-            session.adjustCounter("Bytes Sent", bytes, false);
+        if (stored && outcome.rowsSent() > 0) {
+            session.adjustCounter("Rows Sent", outcome.rowsSent(), false);
+            session.adjustCounter("Bytes Sent", upload.flowFile().getSize(), false);
         } else if (outcome.stateOf() == Outcome.State.COMMITTED) {
             session.adjustCounter("FlowFiles Skipped", 1, false);
         }

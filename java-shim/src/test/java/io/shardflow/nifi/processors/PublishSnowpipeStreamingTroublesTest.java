@@ -77,6 +77,30 @@ class PublishSnowpipeStreamingTroublesTest {
         runner.stop();
     }
 
+    @Test
+    void onlyWhatIsStoredCountsAsSent() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.FAILED);
+        runner.run(5);
+
+        only("failure").assertContentEquals(ROWS);
+        assertTrue(runner.getProvenanceEvents().stream()
+                .noneMatch(event -> event.getEventType() == ProvenanceEventType.SEND));
+        assertNull(runner.getCounterValue("Rows Sent"));
+        assertNull(runner.getCounterValue("Bytes Sent"));
+    }
+
+    @Test
+    void rowsThatHaveLeftAreNotInAFlowFileThatFailsLater() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.FAILED);
+        sink.pieces.add(SECOND);
+        runner.run(5);
+
+        runner.assertTransferCount(PublishSnowpipeStreaming.FAILURE, 2);
+        final List<MockFlowFile> failed = runner.getFlowFilesForRelationship(PublishSnowpipeStreaming.FAILURE);
+        failed.get(0).assertContentEquals("{\"a\":2}\n");
+        failed.get(1).assertContentEquals(REST);
+    }
+
     private void trigger() {
         processor.onTrigger(runner.getProcessContext(), runner.getProcessSessionFactory());
     }
