@@ -19,8 +19,6 @@ import io.shardflow.nifi.bridge.Finding;
 import io.shardflow.nifi.bridge.Message;
 import io.shardflow.nifi.bridge.NativeException;
 import java.io.IOException;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
@@ -53,14 +51,16 @@ class ConsumeKinesisTest {
     @BeforeEach
     void createRunner() {
         processor = new ConsumeKinesis(() -> bridge);
-        configureRunner();
+        runner = configured(processor);
     }
 
-    private void configureRunner() {
-        runner = TestRunners.newTestRunner(processor);
+    /** A runner with what is required. */
+    static TestRunner configured(final ConsumeKinesis processor) {
+        final TestRunner runner = TestRunners.newTestRunner(processor);
         runner.setProperty(KinesisProperties.STREAM_NAME, "orders");
         runner.setProperty(KinesisProperties.APPLICATION_NAME, "app");
         runner.setProperty(KinesisProperties.REGION, "us-west-2");
+        return runner;
     }
 
     @Test
@@ -100,7 +100,7 @@ class ConsumeKinesisTest {
         bridge.source.offerAll(9, parts);
         runner.run(0, false, true);
         final AtomicInteger commits = new AtomicInteger();
-        final ProcessSession session = watched(
+        final ProcessSession session = Sessions.watched(
                 runner.getProcessSessionFactory().createSession(), "commitAsync", args -> commits.incrementAndGet());
         processor.onTrigger(runner.getProcessContext(), () -> session);
 
@@ -179,7 +179,7 @@ class ConsumeKinesisTest {
         bridge.source.mayCommit = false;
         runner.run(0, false, true);
         final AtomicInteger commits = new AtomicInteger();
-        final ProcessSession session = watched(
+        final ProcessSession session = Sessions.watched(
                 runner.getProcessSessionFactory().createSession(), "commitAsync", args -> commits.incrementAndGet());
         processor.onTrigger(runner.getProcessContext(), () -> session);
 
@@ -205,7 +205,7 @@ class ConsumeKinesisTest {
     void aThreadWaitsForRecordsOnlyWhileTheyFlow() {
         final AtomicLong nanos = new AtomicLong(-1);
         processor = new ConsumeKinesis(() -> bridge, nanos::get);
-        configureRunner();
+        runner = configured(processor);
         runner.run(1, false);
         assertEquals(List.of(0L), bridge.source.waits, "nothing has come since the start");
         bridge.source.offer(1, false, ROWS);
@@ -384,27 +384,11 @@ class ConsumeKinesisTest {
 
     /** A session whose commit fails as NiFi's does: by callback and by exception. */
     private static ProcessSession failingCommit(final ProcessSession session, final RuntimeException failure) {
-        return watched(session, "commitAsync", args -> {
+        return Sessions.watched(session, "commitAsync", args -> {
             @SuppressWarnings("unchecked")
             final Consumer<Throwable> onFailure = (Consumer<Throwable>) args[1];
             onFailure.accept(failure);
             throw failure;
         });
-    }
-
-    /** A session that tells the arguments of one method before it acts. */
-    private static ProcessSession watched(
-            final ProcessSession session, final String watched, final Consumer<Object[]> before) {
-        return (ProcessSession) Proxy.newProxyInstance(
-                ProcessSession.class.getClassLoader(), new Class<?>[] {ProcessSession.class}, (proxy, method, args) -> {
-                    if (watched.equals(method.getName())) {
-                        before.accept(args);
-                    }
-                    try {
-                        return method.invoke(session, args);
-                    } catch (final InvocationTargetException e) {
-                        throw e.getCause();
-                    }
-                });
     }
 }
