@@ -266,7 +266,9 @@ final class SnowpipeProperties {
 
     static final PropertyDescriptor INSERT_TIMEOUT = new PropertyDescriptor.Builder()
             .name("Channel Insert Timeout")
-            .description("Longest time for one request with rows.")
+            .description(
+                    "Longest time for all tries of one request with rows. Time that Snowflake asks to wait (throttling) does not"
+                            + " count.")
             .required(true)
             .addValidator(Validators.duration(1_000, 300_000))
             .defaultValue("30 sec")
