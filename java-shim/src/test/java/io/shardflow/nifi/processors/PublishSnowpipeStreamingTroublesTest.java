@@ -30,7 +30,6 @@ import org.junit.jupiter.api.Test;
 class PublishSnowpipeStreamingTroublesTest {
 
     private static final String ROWS = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
-    private static final String REST = "{\"a\":1}\n{\"a\":3}\n";
     private static final Piece SECOND = new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large");
 
     private final FakeBridge bridge = new FakeBridge();
@@ -90,15 +89,12 @@ class PublishSnowpipeStreamingTroublesTest {
     }
 
     @Test
-    void rowsThatHaveLeftAreNotInAFlowFileThatFailsLater() {
+    void aFlowFileThatFailsLeavesWhole() {
         sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.FAILED);
         sink.pieces.add(SECOND);
         runner.run(5);
 
-        runner.assertTransferCount(PublishSnowpipeStreaming.FAILURE, 2);
-        final List<MockFlowFile> failed = runner.getFlowFilesForRelationship(PublishSnowpipeStreaming.FAILURE);
-        failed.get(0).assertContentEquals("{\"a\":2}\n");
-        failed.get(1).assertContentEquals(REST);
+        only(PublishSnowpipeStreaming.FAILURE).assertContentEquals(ROWS);
     }
 
     private void trigger() {
