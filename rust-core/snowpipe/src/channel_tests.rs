@@ -25,9 +25,10 @@ fn full_channel() -> Channel {
     let pipe = PipePath { database: "D".to_owned(), schema: "S".to_owned(), pipe: "P".to_owned() };
     // Nobody listens.
     let (events, _) = tokio::sync::mpsc::unbounded_channel();
-    let channel = Channel::new(pipe, "c".to_owned(), None, events, 1, "").unwrap();
+    let channel = Channel::new(pipe, "c".to_owned(), None, events, &Compressors::new(1), "");
     let token: Token = "1".parse().unwrap();
-    let job = Job { upload: UPLOAD, start: token.clone(), end: token.clone(), floor: None, before: token };
+    let job =
+        Job { upload: UPLOAD, start: token.clone(), end: token.clone(), floor: None, before: token, size: 0 };
     channel.start(job, None);
     let mut state = 1;
     while channel.write(UPLOAD, &noise(&mut state), Duration::ZERO).is_ok() {}
