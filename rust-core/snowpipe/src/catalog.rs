@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::api::Api;
 use crate::machine::{Fault, FaultClass};
-use crate::names::sql_name;
+use crate::names::{self, stored};
 use crate::request::{Destination, Object};
 
 /// A row of an answer: values by the lower-case names of their columns.
@@ -56,15 +56,52 @@ struct Column {
 const PARTITIONS: usize = 64;
 const LONGEST: usize = 64 << 20;
 
+/// Something that privileges are granted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Securable {
+    /// As in GRANT: `DATABASE`, `SCHEMA`, `TABLE` or `PIPE`.
+    pub(crate) kind: &'static str,
+    /// Names as they are stored, from the database on.
+    path: Vec<String>,
+}
+
+impl Securable {
+    pub(crate) fn new(kind: &'static str, path: &[&String]) -> Self {
+        Self { kind, path: path.iter().map(|name| stored(name)).collect() }
+    }
+
+    /// The name as in a statement that people write.
+    pub(crate) fn written(&self) -> String {
+        self.path.iter().map(|name| names::segment(name)).collect::<Vec<_>>().join(".")
+    }
+}
+
+impl std::fmt::Display for Securable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.to_ascii_lowercase(), self.written())
+    }
+}
+
+/// A privilege that a role was granted itself.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) privilege: String,
+    granted_on: String,
+    name: String,
+}
+
+impl Grant {
+    pub(crate) fn is_on(&self, object: &Securable) -> bool {
+        // Tables of some kinds are named so: ICEBERG TABLE.
+        self.granted_on.ends_with(object.kind)
+            && (self.name == object.written() || self.name == object.path.join("."))
+    }
+}
+
 /// The table of a destination; `None` when it is not shown, or the destination is a pipe.
 pub(crate) async fn table(api: &Api, destination: &Destination) -> Result<Option<Table>, Fault> {
-    let Object::Table(name) = &destination.object else { return Ok(None) };
-    let stored = crate::names::stored(name);
-    let pattern =
-        stored.replace('\\', "\\\\").replace('\'', "''").replace('_', "\\\\_").replace('%', "\\\\%");
-    let schema = format!("{}.{}", sql_name(&destination.database), sql_name(&destination.schema));
-    let rows = rows(api, &format!("SHOW TABLES LIKE '{pattern}' IN SCHEMA {schema}")).await?;
-    let found = rows.into_iter().find(|row| row.get("name") == Some(&stored));
+    let Destination { database, schema, object: Object::Table(name) } = destination else { return Ok(None) };
+    let found = shown(api, &Securable::new("TABLE", &[database, schema, name])).await?;
     Ok(found.map(|row| Table {
         error_logging: flag(&row, "error_logging"),
         schema_evolution: flag(&row, "enable_schema_evolution"),
@@ -72,24 +109,36 @@ pub(crate) async fn table(api: &Api, destination: &Destination) -> Result<Option
     }))
 }
 
-/// Privileges that `role` has on the table itself.
-pub(crate) async fn privileges(
-    api: &Api,
-    destination: &Destination,
-    role: &str,
-) -> Result<Vec<String>, Fault> {
-    let Object::Table(name) = &destination.object else { return Ok(Vec::new()) };
-    let stored = crate::names::stored(name);
-    let path =
-        format!("{}.{}.{}", sql_name(&destination.database), sql_name(&destination.schema), sql_name(name));
-    let rows = rows(api, &format!("SHOW GRANTS ON TABLE {path}")).await?;
+/// The role that owns an object, when it is shown.
+pub(crate) async fn owner(api: &Api, object: &Securable) -> Result<Option<String>, Fault> {
+    Ok(shown(api, object).await?.and_then(|row| row.get("owner").cloned()))
+}
+
+/// What SHOW says about an object.
+async fn shown(api: &Api, object: &Securable) -> Result<Option<Row>, Fault> {
+    let Some((name, place)) = object.path.split_last() else { return Ok(None) };
+    let pattern = name.replace('\\', "\\\\").replace('\'', "''").replace('_', "\\\\_").replace('%', "\\\\%");
+    let place = match place {
+        [] => String::new(),
+        [database] => format!(" IN DATABASE {}", names::segment(database)),
+        path => {
+            format!(" IN SCHEMA {}", path.iter().map(|n| names::segment(n)).collect::<Vec<_>>().join("."))
+        }
+    };
+    let rows = rows(api, &format!("SHOW {}S LIKE '{pattern}'{place}", object.kind)).await?;
+    Ok(rows.into_iter().find(|row| row.get("name") == Some(name)))
+}
+
+/// What was granted to a role itself.
+pub(crate) async fn grants(api: &Api, role: &str) -> Result<Vec<Grant>, Fault> {
+    let rows = rows(api, &format!("SHOW GRANTS TO ROLE {}", names::role(role))).await?;
     let text = |row: &Row, column: &str| row.get(column).cloned().unwrap_or_default();
-    let granted = rows.into_iter().filter(|row| {
-        text(row, "grantee_name").eq_ignore_ascii_case(role)
-            && text(row, "granted_on").contains("TABLE")
-            && text(row, "name").trim_end_matches('"').ends_with(&stored)
-    });
-    Ok(granted.map(|row| text(&row, "privilege").to_ascii_uppercase()).collect())
+    let grant = |row: Row| Grant {
+        privilege: text(&row, "privilege").to_ascii_uppercase(),
+        granted_on: text(&row, "granted_on").to_ascii_uppercase(),
+        name: text(&row, "name"),
+    };
+    Ok(rows.into_iter().map(grant).collect())
 }
 
 /// The role that statements run as.

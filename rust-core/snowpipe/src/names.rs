@@ -107,8 +107,16 @@ pub(crate) fn sql_name(text: &str) -> String {
     quoted(&stored(text))
 }
 
+/// The name of a role as an identifier in a statement; without quotes its case does not matter.
+pub(crate) fn role(text: &str) -> String {
+    match is_plain(&text.to_ascii_uppercase()) {
+        true => text.to_owned(),
+        false => sql_name(text),
+    }
+}
+
 /// Plain upper-case identifiers go as they are, everything else quoted.
-fn segment(stored: &str) -> String {
+pub(crate) fn segment(stored: &str) -> String {
     if is_plain(stored) { stored.to_owned() } else { quoted(stored) }
 }
 

@@ -1,5 +1,7 @@
 //! Checks a configuration without side effects.
 
+mod privileges;
+
 use bulletin::{Finding, Verdict};
 
 use crate::api::Api;
@@ -10,6 +12,7 @@ use crate::names::{self, PipePath};
 use crate::rejected::Source;
 use crate::request::{Destination, Object};
 use crate::trip::Trips;
+use privileges::Checked;
 
 /// Names of the steps, as the official processor calls the first two.
 const ACCOUNT: &str = "Account Configuration";
@@ -93,63 +96,27 @@ fn skipped(steps: &[&str], reason: &str) -> Vec<Finding> {
     steps.iter().map(|step| Finding::new(step, Verdict::Skipped, reason)).collect()
 }
 
-/// What the catalog says about the table.
+/// What the catalog says about the table, and about the role on the way to it.
 async fn table(api: &Api, config: &SinkConfig) -> Vec<Finding> {
-    const STEPS: [&str; 3] = [PRIVILEGES, ERROR_LOGGING, EVOLUTION];
-    let destination = match &config.destination {
-        Some(destination) if matches!(destination.object, Object::Table(_)) => destination,
-        Some(_) => return skipped(&STEPS, "a pipe's table is known to the pipe only"),
-        None => return skipped(&STEPS, "database, schema and table are known only with a FlowFile"),
-    };
-    let table = match catalog::table(api, destination).await {
-        Ok(Some(table)) => table,
-        Ok(None) => return skipped(&STEPS, "the table is not shown to the role"),
-        Err(fault) => {
-            return skipped(&STEPS, &format!("the SQL API, which tells this, answered {}", fault.detail));
-        }
-    };
-    vec![privileges(api, config, destination, &table).await, error_logging(&table), evolution(&table)]
-}
-
-async fn privileges(api: &Api, config: &SinkConfig, destination: &Destination, table: &Table) -> Finding {
-    let named = match &config.authentication {
-        crate::Authentication::KeyPair(pair) => pair.role.clone(),
-        crate::Authentication::Managed(_) => None,
-    };
-    let role = match named {
-        Some(role) => Ok(Some(role)),
-        None => catalog::current_role(api).await,
-    };
-    let role = match role {
-        Ok(Some(role)) => role,
-        Ok(None) => return Finding::new(PRIVILEGES, Verdict::Skipped, "the session has no role"),
-        Err(fault) => return Finding::new(PRIVILEGES, Verdict::Skipped, fault.detail),
-    };
-    if table.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(&role)) {
-        return Finding::new(
-            PRIVILEGES,
-            Verdict::Successful,
-            format!("role {role} has OWNERSHIP of the table"),
+    let Some(destination) = &config.destination else {
+        return skipped(
+            &[PRIVILEGES, ERROR_LOGGING, EVOLUTION],
+            "database, schema and table are known only with a FlowFile",
         );
+    };
+    let (table, untold) = match (&destination.object, catalog::table(api, destination).await) {
+        (Object::Pipe(_), _) => (None, "a pipe's table is known to the pipe only".to_owned()),
+        (_, Ok(Some(table))) => (Some(table), String::new()),
+        (_, Ok(None)) => (None, "the table is not shown to the role".to_owned()),
+        (_, Err(fault)) => (None, format!("the SQL API, which tells this, answered {}", fault.detail)),
+    };
+    let Checked { finding, evolves } = privileges::check(api, config, destination, table.as_ref()).await;
+    let mut findings = vec![finding];
+    match table {
+        Some(table) => findings.extend([error_logging(&table), evolution(&table, evolves)]),
+        None => findings.extend(skipped(&[ERROR_LOGGING, EVOLUTION], &untold)),
     }
-    match catalog::privileges(api, destination, &role).await {
-        Ok(held) if held.iter().any(|held| matches!(held.as_str(), "OWNERSHIP" | "INSERT" | "ALL")) => {
-            Finding::new(
-                PRIVILEGES,
-                Verdict::Successful,
-                format!("role {role} has {} on the table", held.join(", ")),
-            )
-        }
-        Ok(held) => {
-            let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
-            let text = format!(
-                "role {role} has neither OWNERSHIP of the table nor INSERT on it (its direct grants: {held}); grants \
-                 must be direct, not by way of another role"
-            );
-            Finding::new(PRIVILEGES, Verdict::Failed, text)
-        }
-        Err(fault) => Finding::new(PRIVILEGES, Verdict::Skipped, fault.detail),
-    }
+    findings
 }
 
 fn error_logging(table: &Table) -> Finding {
@@ -166,8 +133,13 @@ fn error_logging(table: &Table) -> Finding {
     }
 }
 
-fn evolution(table: &Table) -> Finding {
+fn evolution(table: &Table, may: bool) -> Finding {
     match table.schema_evolution {
+        Some(true) if !may => Finding::new(
+            EVOLUTION,
+            Verdict::Failed,
+            "on, but the role may not add columns: first-level keys without a column are lost; see Privileges",
+        ),
         Some(true) => Finding::new(EVOLUTION, Verdict::Successful, "unknown first-level keys become columns"),
         Some(false) => {
             Finding::new(EVOLUTION, Verdict::Successful, "off: first-level keys without a column are ignored")
