@@ -1,6 +1,5 @@
 //! The state of one upload, as its caller sees it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,15 +13,23 @@ use crate::progress::{Progress, State};
 use crate::rejected::{Exam, Told};
 use crate::sink::ready::Ready;
 
+/// What the content of an upload is handed over for.
+#[derive(Debug, Default)]
+enum Content {
+    #[default]
+    Nothing,
+    /// Its rows go to the service.
+    Rows,
+    /// Rejected rows are looked for in it.
+    Exam(Box<Exam>),
+}
+
 /// Shared by the caller's thread and the channel's task.
 #[derive(Debug)]
 pub(crate) struct Cell {
     progress: Mutex<Progress>,
     layout: Mutex<Option<Layout>>,
-    /// Rejected rows that are looked for in the content.
-    exam: Mutex<Option<Exam>>,
-    /// Content is handed over for the service.
-    reading: AtomicBool,
+    content: Mutex<Content>,
     changed: Notify,
     records: u64,
     /// Where it is told, and as what, that the caller has something to do.
@@ -43,8 +50,7 @@ impl Cell {
         Self {
             progress: Mutex::new(progress),
             layout: Mutex::default(),
-            exam: Mutex::default(),
-            reading: AtomicBool::new(false),
+            content: Mutex::default(),
             changed: Notify::new(),
             records,
             told,
@@ -107,37 +113,60 @@ impl Cell {
 
     /// Its turn: asks for the content.
     pub(crate) fn grant(&self) {
-        self.reading.store(true, Ordering::SeqCst);
+        *self.content() = Content::Rows;
         self.set(State::WantData);
+    }
+
+    /// All rows are handed over for the service.
+    pub(crate) fn handed_over(&self) {
+        let mut content = self.content();
+        *content = Content::Nothing;
+        // Whoever asks for the content again does so after this.
+        self.set(State::InFlight);
     }
 
     /// Asks for the content once more, to find the rejected rows in it.
     pub(crate) fn examine(&self, exam: Exam) {
-        if self.reading.load(Ordering::SeqCst) {
+        let mut content = self.content();
+        if matches!(*content, Content::Rows) {
+            drop(content);
             // Another writer has stored the rows while they are still handed over here: what comes next is no beginning.
             return self.end_told(exam.give_up());
         }
-        *self.exam() = Some(exam);
+        *content = Content::Exam(Box::new(exam));
         self.set(State::WantData);
     }
 
     /// Takes content that rows are looked for in; false when none are.
     pub(crate) fn scan(&self, bytes: &[u8]) -> bool {
-        self.exam().as_mut().map(|exam| exam.write(bytes)).is_some()
+        match &mut *self.content() {
+            Content::Exam(exam) => exam.write(bytes),
+            _ => return false,
+        }
+        true
     }
 
     /// Ends the content; false when no rows were looked for in it.
     pub(crate) fn scanned(&self) -> bool {
-        self.reading.store(false, Ordering::SeqCst);
-        let exam = self.exam().take();
+        let exam = self.take_exam();
         exam.map(|exam| self.end_told(exam.finish())).is_some()
     }
 
     /// Ends the upload without looking for rows any more.
     pub(crate) fn hurry(&self) {
-        let exam = self.exam().take();
-        if let Some(exam) = exam {
+        if let Some(exam) = self.take_exam() {
             self.end_told(exam.give_up());
+        }
+    }
+
+    fn take_exam(&self) -> Option<Exam> {
+        let mut content = self.content();
+        match std::mem::take(&mut *content) {
+            Content::Exam(exam) => Some(*exam),
+            other => {
+                *content = other;
+                None
+            }
         }
     }
 
@@ -153,8 +182,8 @@ impl Cell {
         }
     }
 
-    fn exam(&self) -> MutexGuard<'_, Option<Exam>> {
-        lock(&self.exam)
+    fn content(&self) -> MutexGuard<'_, Content> {
+        lock(&self.content)
     }
 
     /// Ends the upload.

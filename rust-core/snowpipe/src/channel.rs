@@ -17,7 +17,6 @@ use crate::error::SinkError;
 use crate::inflate::Inflate;
 use crate::machine::{Body, BodyId, Event, Id};
 use crate::names::PipePath;
-use crate::progress::State;
 
 /// Compressed bytes of closed bodies a channel may hold before its writer has to wait.
 pub(crate) const ROOM: usize = 12 << 20;
@@ -141,7 +140,7 @@ impl Channel {
     pub(crate) fn finish(&self, upload: Id, cell: &Cell) {
         let mut writer = self.lock();
         if writer.assembler.upload() != Some(upload) {
-            cell.set(State::InFlight);
+            cell.handed_over();
             return;
         }
         let plain = writer.inflate.is_plain();
@@ -156,7 +155,7 @@ impl Channel {
                 if apart {
                     cell.lay_out(layout);
                 }
-                cell.set(State::InFlight);
+                cell.handed_over();
                 let refused_rows = if apart { 0 } else { counts.refused };
                 self.tell(Event::Finished { upload, rows, open, refused_rows });
             }

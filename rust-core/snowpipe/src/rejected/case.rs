@@ -196,3 +196,53 @@ fn text(channel: &str, rows: &[Arc<Row>]) -> String {
         tokens.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::config::SinkConfig;
+    use crate::progress::State;
+
+    fn exam() -> Exam {
+        let properties = [("Account", "o-a"), ("User", "u"), ("Private Key", "k")];
+        let properties: BTreeMap<String, String> =
+            properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let core = Core::new(SinkConfig::from_properties(&properties).unwrap(), &Handle::current());
+        Exam {
+            scan: Scan::new("/n", &[]),
+            count: 1,
+            message: "a row was rejected".to_owned(),
+            ranges: Vec::new(),
+            core: Arc::new(core),
+            label: "c".to_owned(),
+        }
+    }
+
+    fn granted() -> Cell {
+        let cell = Cell::new(String::new(), 3, (Arc::default(), 1));
+        cell.grant();
+        cell
+    }
+
+    #[tokio::test]
+    async fn content_is_asked_for_again_only_when_all_of_it_was_handed_over() {
+        let cell = granted();
+        // Another writer has stored the rows, and the caller is at the end of its content.
+        assert!(!cell.scanned());
+        cell.examine(exam());
+        cell.handed_over();
+        assert_eq!(cell.state(), State::Invalid);
+        let cell = granted();
+        assert!(!cell.scanned());
+        cell.handed_over();
+        assert_eq!(cell.state(), State::InFlight);
+        cell.examine(exam());
+        assert_eq!(cell.state(), State::WantData);
+        assert!(cell.scanned());
+        assert!(cell.state().is_final());
+    }
+}
