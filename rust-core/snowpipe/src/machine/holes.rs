@@ -78,9 +78,20 @@ impl Holes {
         })
     }
 
-    /// Rows from `start` to `end` are about to be published: what they fill is no hole.
+    /// Rows from `start` to `end` are about to be published: what they fill is no hole, what they leave of one still is.
     pub(super) fn fill(&mut self, start: &Token, end: &Token) {
-        self.0.retain(|hole| !(*start <= hole.upto && *end >= hole.upto && *end > hole.after));
+        let (filled, rest): (VecDeque<Hole>, _) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|hole| *start <= hole.upto && *end > hole.after);
+        self.0 = rest;
+        for hole in filled.into_iter().filter(|hole| hole.lost) {
+            if *end < hole.upto {
+                self.push(Hole { after: end.clone(), ..hole.clone() });
+            }
+            if *start > hole.after {
+                self.push(Hole { upto: start.clone(), inclusive: false, ..hole });
+            }
+        }
     }
 }
 
@@ -138,5 +149,19 @@ mod tests {
         }
         holes.fill(&t(11), &t(20));
         assert!(!holes.left_behind(&t(11), &t(20), &t(50)));
+    }
+
+    #[test]
+    fn what_is_published_of_a_hole_leaves_the_rest_of_it() {
+        let left = |start, end| {
+            let mut holes = Holes::default();
+            holes.lost(t(10), t(30));
+            holes.fill(&t(start), &t(end));
+            (11..=30).filter(|n| holes.left_behind(&t(*n), &t(*n), &t(50))).collect::<Vec<_>>()
+        };
+        assert_eq!(left(30, 40), (11..30).collect::<Vec<_>>());
+        assert_eq!(left(21, 25), (11..21).chain(26..=30).collect::<Vec<_>>());
+        assert_eq!(left(5, 15), (16..=30).collect::<Vec<_>>());
+        assert!(left(1, 50).is_empty());
     }
 }
