@@ -146,6 +146,14 @@ impl Machine {
         Some((id, Range { start: start.clone(), end: span.end.clone() }))
     }
 
+    /// Without tracking only tokens of our own appends mean something: those of other writers are neither before nor after.
+    fn understood(&self, status: &ChannelStatus, bodies: &[Range]) -> ChannelStatus {
+        let own = |text: &String| bodies.iter().any(|body| body.end.as_str() == text);
+        let mut status = status.clone();
+        status.last_error_bound = status.last_error_bound.filter(|text| self.rules.tracked || own(text));
+        status
+    }
+
     /// Settles committed uploads, with the rejections that belong to them.
     pub(super) fn finish(&mut self, status: &ChannelStatus, window: &[(Id, Range)], bodies: &[Range]) {
         let begun = self.uploads.iter().filter(|(id, upload)| {
@@ -153,12 +161,16 @@ impl Machine {
                 && !upload.looked_at
                 && window.iter().all(|(done, _)| done != *id)
         });
+        let sending = self.sending.iter().map(|sending| (&sending.body.first, &sending.body.last));
+        let under_way = self.acked.iter().map(|body| (&body.first, &body.last)).chain(sending);
+        let under_way = under_way.map(|(start, end)| Range { start: start.clone(), end: end.clone() });
         let candidates = Candidates {
             done: window.to_vec(),
             begun: begun.filter_map(|(id, _)| self.range_of(*id)).map(|(_, range)| range).collect(),
-            bodies: bodies.to_vec(),
+            bodies: bodies.iter().cloned().chain(under_way).collect(),
             more: !self.acked.is_empty() || self.sending.is_some(),
         };
+        let status = &self.understood(status, &candidates.bodies);
         let charges = self.errors.charge(status, &candidates, self.committed.as_ref());
         if charges.stray > 0 {
             let text = format!(
@@ -174,6 +186,9 @@ impl Machine {
                 charges.uploads.iter().find(|(upload, _)| upload == id).map(|(_, charge)| charge.clone());
             let outcome = self.stored(*id, charge, false);
             self.settle(*id, outcome);
+        }
+        if charges.doubtful {
+            self.errors.doubt(status, self.committed.as_ref());
         }
     }
 }

@@ -14,7 +14,7 @@ struct Known {
     count: u64,
     /// End of the append that holds the last one.
     bound: Option<Token>,
-    /// Rows up to here were in the channel.
+    /// Rows up to here were in the channel, or about to be.
     upto: Token,
     message: String,
 }
@@ -29,15 +29,12 @@ struct Suspicion<'a> {
 }
 
 impl Earlier {
-    /// Takes over what the service has counted for rows up to `committed`.
+    /// Takes over what the service has counted for rows up to `committed`, or ahead of it.
     pub(super) fn note(&mut self, status: &ChannelStatus, committed: Option<&Token>) {
-        let upto = committed.filter(|_| status.row_errors > 0);
-        self.0 = upto.map(|upto| Known {
-            count: status.row_errors,
-            bound: status.last_error_bound.as_deref().and_then(|text| text.parse().ok()),
-            upto: upto.clone(),
-            message: status.last_error_message.clone().unwrap_or_default(),
-        });
+        let bound: Option<Token> = status.last_error_bound.as_deref().and_then(|text| text.parse().ok());
+        let upto = committed.max(bound.as_ref()).filter(|_| status.row_errors > 0).cloned();
+        let message = status.last_error_message.clone().unwrap_or_default();
+        self.0 = upto.map(|upto| Known { count: status.row_errors, bound, upto, message });
     }
 
     /// What may have become of the rows from `start` to `end`, as far as they were in the channel.
@@ -155,6 +152,7 @@ mod tests {
             (2, None, 11, 20, Some((20, false))),
             (2, Some(25), 21, 50, Some((30, true))),
             (2, Some(25), 31, 50, None),
+            (2, Some(40), 31, 38, Some((38, false))),
         ] {
             let earlier = noted(row_errors, bound, 30);
             let found = earlier.suspicion(&t(start), &t(end));

@@ -14,6 +14,8 @@ mod grant;
 mod holes;
 mod open;
 mod pace;
+#[cfg(test)]
+mod rejection_tests;
 mod send;
 #[cfg(test)]
 mod service_tests;
@@ -35,7 +37,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use bulletin::Level;
-use errors::RowErrors;
+use errors::{Range, RowErrors};
 use holes::Holes;
 use open::Link;
 use pace::Pace;
@@ -113,6 +115,8 @@ pub(crate) struct Machine {
     bodies: VecDeque<Body>,
     sending: Option<Sending>,
     acked: VecDeque<Acked>,
+    /// Appends that were under way when the channel was lost; the next open tells what became of them.
+    unsettled: Vec<Range>,
     errors: RowErrors,
     /// Recoveries in a row that brought no progress.
     strikes: u32,
@@ -155,6 +159,7 @@ impl Machine {
             bodies: VecDeque::new(),
             sending: None,
             acked: VecDeque::new(),
+            unsettled: Vec::new(),
             errors: RowErrors::default(),
             strikes: 0,
             struck: None,

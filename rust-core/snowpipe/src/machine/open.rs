@@ -146,8 +146,9 @@ impl Machine {
         self.writing = None;
         self.forget_open_body();
         self.bodies.clear();
-        self.sending = None;
-        self.acked.clear();
+        let sent = self.sending.take().map(|sending| (sending.body.first, sending.body.last));
+        let sent = self.acked.drain(..).map(|body| (body.first, body.last)).chain(sent);
+        self.unsettled.extend(sent.map(|(start, end)| Range { start, end }));
     }
 
     /// Opens anew although nothing is wrong: another owner had the channel meanwhile.
@@ -306,8 +307,14 @@ impl Machine {
         let (done, open): (Vec<Id>, Vec<Id>) =
             limbo.into_iter().partition(|id| self.uploads.get(id).is_some_and(|u| self.is_done(u)));
         let window: Vec<(Id, Range)> = done.iter().filter_map(|id| self.range_of(*id)).collect();
-        let bodies: Vec<Range> = window.iter().map(|(_, range)| range.clone()).collect();
+        let mut bodies = std::mem::take(&mut self.unsettled);
+        bodies.retain(|body| !self.rules.tracked || self.covers(&body.end));
+        let rejected = self.errors.has_grown(status);
         self.finish(status, &window, &bodies);
+        if rejected {
+            // The channel may have had another owner meanwhile.
+            self.errors.doubt(status, self.committed.as_ref());
+        }
         let blame = self.blame.take();
         let blamed: Vec<Id> = open
             .iter()
