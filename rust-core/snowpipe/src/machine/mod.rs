@@ -22,8 +22,6 @@ mod service_tests;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
-mod sim_service;
-#[cfg(test)]
 mod test_bench;
 #[cfg(test)]
 mod tests;
