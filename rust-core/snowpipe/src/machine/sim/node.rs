@@ -182,7 +182,7 @@ impl Node {
     }
 
     fn keep(&mut self, rows: Vec<u64>, first: Token, last: Token, before: Token) -> Body {
-        let body = Body { id: self.next_body, first, last, before, raw: 1000 };
+        let body = Body { id: self.next_body, first, last, before, raw: 1000, size: 1000 };
         self.next_body += 1;
         self.bodies.insert(body.id, (body.clone(), rows));
         body
