@@ -14,8 +14,7 @@ use local_cloud::{LocalCloud, Options};
 use snowpipe::State;
 
 use crate::memory_tests::{TURN, resident, sample};
-use crate::registry::Open;
-use crate::registry::registry;
+use crate::registry::{Open, registry};
 use crate::sinks::OpenSink;
 
 /// Tells the process that holds the library how to reach the local Snowflake.
@@ -192,18 +191,12 @@ fn drive(sink: &Open<OpenSink>, mut uploads: VecDeque<Upload>, flow_file: &[u8],
 
 /// As NiFi's thread does it, with the numbers that this FlowFile's rows have.
 fn write(sink: &Open<OpenSink>, upload: i64, first: u64, flow_file: &[u8]) {
-    let mut number = first;
-    for row in record_lines(flow_file) {
+    for (number, row) in (first..).zip(flow_file.split_inclusive(|byte| *byte == b'\n')) {
         let mut row = row.to_vec();
         row[5..15].copy_from_slice(number.to_string().as_bytes());
         sink.write(upload, Some(&row)).unwrap();
-        number += 1;
     }
     sink.write(upload, None).unwrap();
-}
-
-fn record_lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
-    content.split_inclusive(|byte| *byte == b'\n')
 }
 
 /// Rows whose values do not compress well.
