@@ -94,7 +94,7 @@ class PublishSnowpipeStreamingTroublesTest {
         sink.pieces.add(SECOND);
         runner.run(5);
 
-        only(PublishSnowpipeStreaming.FAILURE).assertContentEquals(ROWS);
+        only("failure").assertContentEquals(ROWS);
     }
 
     private void trigger() {
