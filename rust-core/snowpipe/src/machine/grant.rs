@@ -312,8 +312,16 @@ impl Machine {
         }
     }
 
+    /// The token that stands for all before the upload. Without tracking the channel may stand at one of another writer:
+    /// taken for ours it would cover uploads of ours that were not sent.
+    fn before(&self, id: Id) -> Token {
+        let start = self.uploads.get(&id).map(|upload| &upload.span.start);
+        let ours = |tail: &&Token| self.rules.tracked || start.is_some_and(|start| *tail < start);
+        self.tail.as_ref().filter(ours).cloned().unwrap_or_else(Token::zero)
+    }
+
     fn grant(&mut self, id: Id, floor: Option<Token>) {
-        let before = self.tail.clone().unwrap_or_else(Token::zero);
+        let before = self.before(id);
         self.set_phase(id, Phase::Writing);
         let Some(upload) = self.uploads.get_mut(&id) else { return };
         let span = upload.span.clone();

@@ -361,3 +361,17 @@ fn a_destination_that_stays_missing_fails_what_waits_for_it() {
     bench.answer_open(Ok(status(Some(10), 0)));
     assert!(bench.has(|a| matches!(a, Action::AskMemory { upload: 2, .. })), "it is tried again");
 }
+
+#[test]
+fn without_tracking_the_token_of_another_writer_stands_for_nothing_of_ours() {
+    let mut bench = Bench::new(false, GapStrategy::Wait);
+    bench.begin(1, 5000, 5000, None);
+    bench.answer_open(Ok(status(Some(9_000_000), 0)));
+    bench.event(Event::Memory { upload: 1 });
+    let before = token(0);
+    assert!(
+        bench.has(|a| matches!(a, Action::Grant { before: b, .. } if *b == before)),
+        "{:?}",
+        bench.actions
+    );
+}
