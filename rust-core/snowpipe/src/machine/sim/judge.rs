@@ -7,7 +7,7 @@ use super::World;
 use super::node::Begun;
 use super::plan::{FlowFile, Plan};
 use super::service::{Publisher, Service};
-use crate::config::{GapStrategy, Resolution};
+use crate::config::GapStrategy;
 
 /// What became of FlowFiles that have left their queue.
 #[derive(Default)]
@@ -103,7 +103,7 @@ pub(super) fn judge(world: &World, sum: &mut Sum) -> Result<(), String> {
     let mut wrong = Vec::new();
     for row in &plan.rows {
         let copies = copies.get(row).copied().unwrap_or(0);
-        if copies > 1 && plan.resolution != Resolution::Disabled {
+        if copies > 1 && plan.once {
             sum.duplicated += copies - 1;
             wrong.push(format!("row {row} is in the table {copies} times"));
         }
@@ -123,7 +123,7 @@ pub(super) fn judge(world: &World, sum: &mut Sum) -> Result<(), String> {
         };
         *told += 1;
     }
-    if plan.resolution != Resolution::Disabled
+    if plan.once
         && let Some(pair) = service.table.windows(2).find(|pair| pair[0] >= pair[1])
     {
         wrong.push(format!("rows {} and {} follow each other in the table", pair[0], pair[1]));

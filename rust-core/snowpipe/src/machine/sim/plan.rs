@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) splits: bool,
     /// A FlowFile is in one body.
     pub(super) one_body: bool,
+    /// Each row is stored once and in order.
+    pub(super) once: bool,
 }
 
 impl Plan {
@@ -84,6 +86,11 @@ impl Plan {
             losing,
             splits: !one_body,
             one_body,
+            once: match resolution {
+                Resolution::Record => true,
+                Resolution::FlowFile => one_body,
+                Resolution::Disabled => false,
+            },
         };
         plan.queues = plan.cut(rng);
         plan
