@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use judge::{Ledger, Sum, judge};
 use node::Node;
-use plan::Plan;
+use plan::{FlowFile, Plan};
 use service::{Service, fault};
 
 /// FlowFiles that a node works on at once.
@@ -38,6 +38,8 @@ struct World {
     service: Service,
     nodes: Vec<Node>,
     ledger: Ledger,
+    /// FlowFiles of nothing but rows that fit into no request; they are sent to a publisher again.
+    funnel: Vec<FlowFile>,
     /// Calls on their way: when they reach the service, when the answer is back, who asked.
     calls: BTreeMap<(Now, u64), (usize, u64, Call, bool)>,
     answers: BTreeMap<(Now, u64), (usize, u64, Event)>,
@@ -63,6 +65,7 @@ impl World {
             now: Duration::from_secs(1),
             nodes,
             ledger: Ledger::default(),
+            funnel: Vec::new(),
             calls: BTreeMap::new(),
             answers: BTreeMap::new(),
             serial: 0,
@@ -182,6 +185,9 @@ impl World {
             node.queue.push(begun.flow_file);
             return;
         }
+        if matches!(outcome, Settled::Failed(_)) && !self.plan.losing {
+            self.funnel.push(begun.flow_file.clone());
+        }
         node.gone.push_back(begun.flow_file);
         if node.gone.len() > 3 {
             node.gone.pop_front();
@@ -228,6 +234,9 @@ impl World {
             self.service.commit_one(count_only);
         }
         self.trouble();
+        if !self.funnel.is_empty() {
+            self.empty_funnel();
+        }
         for at in 0..self.nodes.len() {
             self.user(at);
             if self.nodes[at].watching && self.rng.random_ratio(1, 3) {
@@ -247,9 +256,17 @@ impl World {
             let keep = self.rng.random_range(0..=self.service.uncommitted());
             self.service.break_channel(class, keep);
         }
-        if !self.plan.losing && self.chance(400) {
+        if !self.plan.alone && self.chance(400) {
             let at = self.rng.random_range(0..self.nodes.len());
             self.crash(at);
+        }
+    }
+
+    /// What waits for a row of the funnel waits until that is sent once more.
+    fn empty_funnel(&mut self) {
+        if self.rng.random_ratio(1, 300) {
+            let at = self.rng.random_range(0..self.nodes.len());
+            self.nodes[at].queue.append(&mut self.funnel);
         }
     }
 

@@ -41,8 +41,10 @@ pub(super) struct Plan {
     pub(super) large: BTreeSet<u64>,
     /// What each node has in its queue.
     pub(super) queues: Vec<Vec<FlowFile>>,
-    /// Whether FlowFiles wait for what never comes, and are given up: one process knows of it.
+    /// Whether FlowFiles wait for what never comes, and are given up.
     pub(super) losing: bool,
+    /// One process does it all: only it knows which rows were given up, or fit into no request.
+    pub(super) alone: bool,
     /// Bodies may be found too large.
     pub(super) splits: bool,
     /// A FlowFile is in one body.
@@ -84,6 +86,7 @@ impl Plan {
             large,
             queues: Vec::new(),
             losing,
+            alone: losing || refusing,
             splits: !one_body,
             one_body,
             once: match resolution {
@@ -100,7 +103,7 @@ impl Plan {
     /// FlowFiles that are known by their end only.
     fn cut(&self, rng: &mut StdRng) -> Vec<Vec<FlowFile>> {
         let all = self.flow_files(rng);
-        if self.losing {
+        if self.alone {
             return vec![shuffled(self.doubled(all, rng), rng)];
         }
         let handover = rng.random_range(0..=all.len());
