@@ -15,9 +15,8 @@ const BODY_ROWS: usize = 6;
 const FLOW_FILE_ROWS: usize = 9;
 /// Whether a FlowFile may be in several bodies where its rows have no tokens of their own.
 const SEVERAL_BODIES_WITHOUT_ROW_TOKENS: bool = false;
-/// Whether there are rows that fit into no request. They are told as often as their FlowFile comes only when the content of
-/// large FlowFiles is looked at before these are skipped.
-const LARGE_ROWS: bool = false;
+/// Whether there are rows that fit into no request.
+const LARGE_ROWS: bool = true;
 
 /// A FlowFile in the queue of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
