@@ -23,8 +23,8 @@ const QUIET: Duration = Duration::from_millis(1_000);
 const RATE: f64 = 0.993 * 2_097_152.0;
 /// Bytes asked for at once: more than a fifth of a second's, so that calls are left for other readers.
 const WANTED: f64 = 600_000.0;
-/// Records asked for while nothing is known about their size: a thousand may be ten megabytes, and after an outage all
-/// shards have them at once.
+/// Records asked for when no answer had any so far: a thousand may be ten megabytes, and after an outage all shards have
+/// them at once. The very first answer is as large as it comes, because memory for the largest one is reserved.
 const FIRST: i32 = 1;
 /// So many times the records seen are asked for at most: a few tell little about the others.
 const TRUST: i32 = 16;
@@ -59,8 +59,8 @@ pub(crate) struct Pace {
     shared: Instant,
     /// Bytes of a record, about.
     record: Option<f64>,
-    /// Records seen.
-    seen: i32,
+    /// Records seen; `None` before the first answer.
+    seen: Option<i32>,
 }
 
 impl Pace {
@@ -75,7 +75,7 @@ impl Pace {
             share: 1.0,
             shared: now,
             record: None,
-            seen: 0,
+            seen: None,
         }
     }
 
@@ -86,7 +86,7 @@ impl Pace {
 
     /// How many records to ask for: at most `most`.
     pub(crate) fn limit(&self, most: i32) -> i32 {
-        let most = self.seen.saturating_mul(TRUST).clamp(FIRST, most);
+        let most = self.seen.map_or(most, |seen| seen.saturating_mul(TRUST).clamp(FIRST, most));
         match self.record {
             #[allow(clippy::cast_possible_truncation, reason = "clamped into the range of the quota")]
             Some(bytes) if !*UNPACED => ((WANTED / bytes.max(1.0)) as i32).clamp(1, most),
@@ -102,6 +102,11 @@ impl Pace {
             reason = "positive and some ten million"
         )]
         self.record.map(|bytes| (bytes * f64::from(self.limit(most))).min(1e9) as usize)
+    }
+
+    /// There was no answer so far.
+    pub(crate) fn is_new(&self) -> bool {
+        self.seen.is_none()
     }
 
     /// A call that left at `sent` brought this.
@@ -140,10 +145,11 @@ impl Pace {
 
     /// Follows the size of records: at once when they grow, slowly when they shrink.
     fn learn(&mut self, bytes: usize, records: usize) {
+        let count = i32::try_from(records).unwrap_or(i32::MAX);
+        self.seen = Some(self.seen.unwrap_or(0).saturating_add(count));
         if records == 0 {
             return;
         }
-        self.seen = self.seen.saturating_add(i32::try_from(records).unwrap_or(i32::MAX));
         #[allow(clippy::cast_precision_loss, reason = "a page has at most some ten million bytes")]
         let size = bytes as f64 / records as f64;
         self.record = Some(self.record.map_or(size, |known| size.max((known + size) / 2.0)));
@@ -184,9 +190,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn few_records_are_asked_for_until_their_size_is_known() {
+    async fn few_records_are_asked_for_after_an_empty_answer() {
         let mut pace = Pace::new();
-        assert_eq!((pace.limit(1_000), pace.expected(1_000)), (1, None));
+        assert_eq!((pace.limit(1_000), pace.expected(1_000)), (1_000, None));
         pace.answered(Instant::now(), 0, 0, false);
         assert_eq!((pace.limit(1_000), pace.expected(1_000)), (1, None), "an empty answer tells nothing");
         let mut limits = Vec::new();

@@ -108,6 +108,7 @@ impl Reader<'_> {
     /// Memory the next page may need. An empty page before it says nothing: after an outage the next one is full.
     fn reserve(&self) -> usize {
         match self.pace.expected(self.course.core.config.max_records_per_request) {
+            None if self.pace.is_new() => LARGEST_PAGE,
             None => LARGEST_RECORD,
             Some(bytes) => (bytes * 3 / 2 + GROWTH).min(LARGEST_PAGE),
         }
