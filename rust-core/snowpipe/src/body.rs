@@ -303,17 +303,21 @@ impl Assembler {
             Some(current) if self.partial => current.job.before.clone(),
             _ => self.last.clone().unwrap_or_else(Token::zero),
         };
+        let mut reach = last.clone();
         if let Some(current) = self.current.as_mut().filter(|_| self.partial) {
             current.layout.close(&last);
+            if self.pointer.is_empty() {
+                reach = current.job.end.clone();
+            }
         }
-        self.close(last).map(Some)
+        self.close(last, reach).map(Some)
     }
 
-    fn close(&mut self, last: Token) -> Result<Sealed, String> {
+    fn close(&mut self, last: Token, reach: Token) -> Result<Sealed, String> {
         self.finish_frame()?;
         let first = self.first.take().unwrap_or_else(|| last.clone()).min(last.clone());
         let (before, raw, size) = (self.before.clone(), self.raw, self.out.len() as u64);
-        let body = Body { id: self.next_body, first, last, before, raw, size };
+        let body = Body { id: self.next_body, first, last, before, reach, raw, size };
         self.next_body += 1;
         let bytes = Bytes::from(std::mem::take(&mut self.out));
         self.clear();

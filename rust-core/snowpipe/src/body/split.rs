@@ -33,7 +33,8 @@ impl Assembler {
             let id = self.next_body;
             self.next_body += 1;
             let (before, raw, size) = (body.before.clone(), content.len() as u64, bytes.len() as u64);
-            let body = Body { id, first, last, before, raw, size };
+            let reach = if self.pointer.is_empty() { body.reach.clone() } else { last.clone() };
+            let body = Body { id, first, last, before, reach, raw, size };
             parts.push(Sealed { body, bytes: Bytes::from(bytes) });
         }
         Ok(parts)

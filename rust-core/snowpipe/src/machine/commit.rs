@@ -1,6 +1,6 @@
 //! What the committed token says about uploads.
 
-use super::errors::{Candidates, Range};
+use super::errors::{Append, Candidates, Range};
 use super::grant::is_bulky;
 use super::open::{Link, Reason, bad_code};
 use super::types::{Answer, ChannelStatus, Id, Now, Token};
@@ -54,12 +54,14 @@ impl Machine {
         self.set_committed(committed, now);
         let done = self.uploads.iter().filter(|(_, u)| self.is_done(u));
         let window: Vec<(Id, Range)> = done.filter_map(|(id, _)| self.range_of(*id)).collect();
-        let mut bodies = Vec::new();
-        while let Some(body) = self.acked.front().filter(|body| self.covers(&body.last)) {
-            bodies.push(Range { start: body.first.clone(), end: body.last.clone() });
+        let mut bodies = std::mem::take(&mut self.halves);
+        while let Some(body) = self.acked.front().filter(|body| self.covers(&body.append.token)) {
+            bodies.push(body.append.clone());
             self.acked.pop_front();
         }
         self.finish(status, &window, &bodies);
+        bodies.retain(|body| body.reach > body.token && self.committed.as_ref() == Some(&body.token));
+        self.halves = bodies;
     }
 
     /// The channel is gone. With nothing under way it is opened when there is something to publish, not before:
@@ -88,7 +90,7 @@ impl Machine {
 
     /// The highest token the service can have from this process, or was seen to have.
     fn sent_up_to(&self) -> Option<Token> {
-        let acked = self.acked.iter().map(|body| &body.last);
+        let acked = self.acked.iter().map(|body| &body.append.token);
         let sending = self.sending.iter().map(|sending| &sending.body.last);
         acked.chain(sending).chain(&self.committed).max().cloned()
     }
@@ -141,29 +143,27 @@ impl Machine {
     }
 
     pub(super) fn range_of(&self, id: Id) -> Option<(Id, Range)> {
-        let Upload { span, parted, .. } = self.uploads.get(&id)?;
-        let start = parted.iter().chain([&span.start]).min()?;
-        Some((id, Range { start: start.clone(), end: span.end.clone() }))
+        let Upload { span, .. } = self.uploads.get(&id)?;
+        Some((id, Range { start: span.start.clone(), end: span.end.clone() }))
     }
 
     /// Without tracking only tokens of our own appends mean something: those of other writers are neither before nor after.
-    fn understood(&self, status: &ChannelStatus, bodies: &[Range]) -> ChannelStatus {
-        let own = |text: &String| bodies.iter().any(|body| body.end.as_str() == text);
+    fn understood(&self, status: &ChannelStatus, bodies: &[Append]) -> ChannelStatus {
+        let own = |text: &String| bodies.iter().any(|body| body.token.as_str() == text);
         let mut status = status.clone();
         status.last_error_bound = status.last_error_bound.filter(|text| self.rules.tracked || own(text));
         status
     }
 
     /// Settles committed uploads, with the rejections that belong to them.
-    pub(super) fn finish(&mut self, status: &ChannelStatus, window: &[(Id, Range)], bodies: &[Range]) {
+    pub(super) fn finish(&mut self, status: &ChannelStatus, window: &[(Id, Range)], bodies: &[Append]) {
         let begun = self.uploads.iter().filter(|(id, upload)| {
             matches!(upload.phase, Phase::Writing | Phase::Written)
                 && !upload.looked_at
                 && window.iter().all(|(done, _)| done != *id)
         });
-        let sending = self.sending.iter().map(|sending| (&sending.body.first, &sending.body.last));
-        let under_way = self.acked.iter().map(|body| (&body.first, &body.last)).chain(sending);
-        let under_way = under_way.map(|(start, end)| Range { start: start.clone(), end: end.clone() });
+        let sending = self.sending.iter().map(|sending| Append::of(&sending.body));
+        let under_way = self.acked.iter().map(|body| body.append.clone()).chain(sending);
         let candidates = Candidates {
             done: window.to_vec(),
             begun: begun.filter_map(|(id, _)| self.range_of(*id)).map(|(_, range)| range).collect(),

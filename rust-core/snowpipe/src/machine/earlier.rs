@@ -38,13 +38,15 @@ impl Earlier {
     }
 
     /// What may have become of the rows from `start` to `end`, as far as they were in the channel.
-    fn suspicion(&self, start: &Token, end: &Token) -> Option<Suspicion<'_>> {
+    /// Without row tokens an append that ends before them may hold the first ones.
+    fn suspicion(&self, start: &Token, end: &Token, row_tokens: bool) -> Option<Suspicion<'_>> {
         let known = self.0.as_ref().filter(|known| *start <= known.upto)?;
         let end = end.min(&known.upto);
-        if known.bound.as_ref().is_some_and(|bound| bound < start) {
+        let before = known.bound.as_ref().is_some_and(|bound| bound < start);
+        if before && row_tokens {
             return None;
         }
-        let bound = known.bound.as_ref().filter(|bound| *bound <= end);
+        let bound = known.bound.as_ref().filter(|bound| !before && *bound <= end);
         let report = Report {
             count: known.count,
             after: Some(start.clone()),
@@ -122,7 +124,7 @@ impl Machine {
     fn suspicion(&self, upload: &Upload) -> Option<Suspicion<'_>> {
         // Without tracking no row was in the channel before.
         let earlier = self.rules.tracked.then(|| self.errors.earlier())?;
-        earlier.suspicion(&upload.span.start, &upload.span.end)
+        earlier.suspicion(&upload.span.start, &upload.span.end, self.rules.row_tokens)
     }
 }
 
@@ -155,7 +157,7 @@ mod tests {
             (2, Some(40), 31, 38, Some((38, false))),
         ] {
             let earlier = noted(row_errors, bound, 30);
-            let found = earlier.suspicion(&t(start), &t(end));
+            let found = earlier.suspicion(&t(start), &t(end), true);
             let told = found.map(|found| (found.report.upto, found.bound.is_some()));
             let expected = expected.map(|(upto, certain)| (Some(t(upto)), certain));
             assert_eq!(told, expected, "{row_errors} up to {bound:?}, rows {start} to {end}");

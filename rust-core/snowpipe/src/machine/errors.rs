@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::earlier::Earlier;
-use super::types::{ChannelStatus, Charged, Extent, Id, Report, Token};
+use super::types::{Body, ChannelStatus, Charged, Extent, Id, Report, Token};
 
 /// Reports of rejected rows that are remembered for uploads that come again.
 const KEEP: usize = 256;
@@ -21,6 +21,26 @@ pub(super) struct Range {
 impl Range {
     fn meets(&self, other: &Range) -> bool {
         self.start <= other.end && other.start <= self.end
+    }
+}
+
+/// An append, by its tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Append {
+    pub(super) start: Token,
+    /// What the channel's committed token is after it.
+    pub(super) token: Token,
+    /// Token of its last row's upload, see [`Body::reach`].
+    pub(super) reach: Token,
+}
+
+impl Append {
+    pub(super) fn of(body: &Body) -> Self {
+        Self { start: body.first.clone(), token: body.last.clone(), reach: body.reach.clone() }
+    }
+
+    fn range(&self) -> Range {
+        Range { start: self.start.clone(), end: self.reach.clone() }
     }
 }
 
@@ -54,7 +74,7 @@ pub(super) struct Candidates {
     /// Those of which a part is committed.
     pub(super) begun: Vec<Range>,
     /// The appends that became committed, and those that are under way.
-    pub(super) bodies: Vec<Range>,
+    pub(super) bodies: Vec<Append>,
     /// Others are still in flight.
     pub(super) more: bool,
 }
@@ -152,20 +172,22 @@ impl RowErrors {
         let upto = committed.max(self.bound.as_ref()).cloned();
         let after = std::mem::replace(&mut self.told_to, upto.clone());
         let report = Report { count, after, upto, extent: Extent::Exact };
+        let Candidates { bodies, .. } = candidates;
+        let within = |range: &Range, token: &Token| range.start <= reach(token, bodies);
         let counted = |range: &&Range| {
-            self.bound.as_ref().is_none_or(|bound| range.start <= *bound)
-                || committed.is_some_and(|token| range.start <= *token)
+            self.bound.as_ref().is_none_or(|bound| within(range, bound))
+                || committed.is_some_and(|token| within(range, token))
         };
         let begun = candidates.begun.iter().filter(counted);
         let window: Vec<Range> =
             candidates.done.iter().map(|(_, range)| range).chain(begun).cloned().collect();
-        let Candidates { bodies, .. } = candidates;
         let suspects = self.suspects(count, &window, bodies);
-        let appends = self.suspects(count, bodies, bodies);
+        let ranges: Vec<Range> = bodies.iter().map(Append::range).collect();
+        let appends = self.suspects(count, &ranges, bodies);
         let narrow = self.narrow(count, bodies);
         let message = self.text(count, &window, &suspects, narrow.as_ref());
-        let ours = bodies.iter().map(|body| &body.end).filter(|end| Some(*end) <= committed).max();
-        let theirs = self.bound.as_ref().is_some_and(|bound| bodies.iter().all(|body| body.end != *bound));
+        let ours = bodies.iter().map(|body| &body.token).filter(|token| Some(*token) <= committed).max();
+        let theirs = self.bound.as_ref().is_some_and(|bound| bodies.iter().all(|body| body.token != *bound));
         let doubtful = suspects.is_empty() || theirs || committed > ours;
         let stray = if suspects.is_empty() { count } else { 0 };
         let bound = self.bound.iter().filter(|_| stray > 0);
@@ -206,15 +228,13 @@ impl RowErrors {
         &self.message
     }
 
-    fn suspects(&self, count: u64, window: &[Range], bodies: &[Range]) -> Vec<Range> {
+    fn suspects(&self, count: u64, window: &[Range], bodies: &[Append]) -> Vec<Range> {
         let Some(bound) = &self.bound else { return window.to_vec() };
-        let hit = bodies.iter().find(|body| body.start <= *bound && *bound <= body.end);
-        let last = hit.map_or(bound, |body| &body.end);
-        let first = match (hit, count) {
-            // Otherwise it may be the append of another writer, and its rows begin anywhere.
-            (Some(body), 1) if body.end == *bound => Some(&body.start),
-            _ => None,
-        };
+        let hits = || bodies.iter().filter(|body| body.start <= *bound && *bound <= body.token);
+        let last = hits().map(|body| &body.reach).max().unwrap_or(bound);
+        // Where no append of ours ends, it may be that of another writer, and its rows begin anywhere.
+        let exact = count == 1 && hits().all(|body| body.token == *bound);
+        let first = hits().map(|body| &body.start).min().filter(|_| exact);
         window
             .iter()
             .filter(|range| range.start <= *last && first.is_none_or(|first| range.end >= *first))
@@ -223,11 +243,12 @@ impl RowErrors {
     }
 
     /// Where the rejected rows are, as far as bodies tell: one is in the append of the bound, several are in it or before.
-    fn narrow(&self, count: u64, bodies: &[Range]) -> Option<(Token, Token)> {
+    fn narrow(&self, count: u64, bodies: &[Append]) -> Option<(Token, Token)> {
         let bound = self.bound.as_ref()?;
-        let hit = bodies.iter().find(|body| body.end == *bound)?;
-        let first = if count == 1 { hit } else { bodies.first()? };
-        Some((first.start.clone(), hit.end.clone()))
+        let hits = || bodies.iter().filter(|body| body.token == *bound);
+        let last = hits().map(|body| &body.reach).max()?;
+        let first = if count == 1 { hits().next()? } else { bodies.first()? };
+        Some((first.start.clone(), last.clone()))
     }
 
     fn text(
@@ -262,6 +283,12 @@ impl RowErrors {
         }
         self.remembered.push_back(remembered);
     }
+}
+
+/// Token of the last upload with rows in appends up to `token`.
+fn reach(token: &Token, bodies: &[Append]) -> Token {
+    let appends = bodies.iter().filter(|body| body.token <= *token);
+    appends.map(|body| &body.reach).chain([token]).max().unwrap_or(token).clone()
 }
 
 #[cfg(test)]

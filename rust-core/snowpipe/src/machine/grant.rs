@@ -42,7 +42,6 @@ impl Machine {
             phase: Phase::Queued,
             began: now,
             target,
-            parted: None,
             limbo: false,
             looked_at: false,
             refused_rows: 0,

@@ -35,7 +35,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use bulletin::Level;
-use errors::{Range, RowErrors};
+use errors::{Append, RowErrors};
 use holes::Holes;
 use open::Link;
 use pace::Pace;
@@ -67,8 +67,6 @@ struct Upload {
     began: Now,
     /// What must be covered for the upload to be done; the end, or less when no row was left to send.
     target: Option<Token>,
-    /// Token that a body ended with in the middle of the upload, where rows have none of their own: the one before it.
-    parted: Option<Token>,
     /// Rows handed over were lost with an invalidated channel; the next open decides.
     limbo: bool,
     /// Nothing of it is sent: its content is searched for rows that never were.
@@ -80,8 +78,7 @@ struct Upload {
 /// A body the service acknowledged and has not committed yet.
 #[derive(Debug)]
 struct Acked {
-    first: Token,
-    last: Token,
+    append: Append,
     at: Now,
 }
 
@@ -113,8 +110,10 @@ pub(crate) struct Machine {
     bodies: VecDeque<Body>,
     sending: Option<Sending>,
     acked: VecDeque<Acked>,
+    /// Appends whose token is that of the append before: the committed token does not tell yet whether they are committed.
+    halves: Vec<Append>,
     /// Appends that were under way when the channel was lost; the next open tells what became of them.
-    unsettled: Vec<Range>,
+    unsettled: Vec<Append>,
     errors: RowErrors,
     /// Recoveries in a row that brought no progress.
     strikes: u32,
@@ -157,6 +156,7 @@ impl Machine {
             bodies: VecDeque::new(),
             sending: None,
             acked: VecDeque::new(),
+            halves: Vec::new(),
             unsettled: Vec::new(),
             errors: RowErrors::default(),
             strikes: 0,
@@ -288,7 +288,7 @@ impl Machine {
 
     fn is_own(&self, token: &Token) -> bool {
         self.proven.as_ref() == Some(token)
-            || self.acked.iter().any(|body| body.last == *token)
+            || self.acked.iter().any(|body| body.append.token == *token)
             || self.sending.as_ref().is_some_and(|sending| sending.body.last == *token)
             || self.uploads.values().any(|u| u.span.end == *token)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use super::errors::Range;
+use super::errors::{Append, Range};
 use super::types::{Action, Fault, FaultClass, Id, Now, Opened, Settled, Token};
 use super::{Machine, Phase};
 use crate::fault::bad_status;
@@ -146,9 +146,9 @@ impl Machine {
         self.writing = None;
         self.forget_open_body();
         self.bodies.clear();
-        let sent = self.sending.take().map(|sending| (sending.body.first, sending.body.last));
-        let sent = self.acked.drain(..).map(|body| (body.first, body.last)).chain(sent);
-        self.unsettled.extend(sent.map(|(start, end)| Range { start, end }));
+        let sent = self.sending.take().map(|sending| Append::of(&sending.body));
+        let acked = self.acked.drain(..).map(|body| body.append);
+        self.unsettled.extend(self.halves.drain(..).chain(acked).chain(sent));
     }
 
     /// Opens anew although nothing is wrong: another owner had the channel meanwhile.
@@ -308,7 +308,7 @@ impl Machine {
             limbo.into_iter().partition(|id| self.uploads.get(id).is_some_and(|u| self.is_done(u)));
         let window: Vec<(Id, Range)> = done.iter().filter_map(|id| self.range_of(*id)).collect();
         let mut bodies = std::mem::take(&mut self.unsettled);
-        bodies.retain(|body| !self.rules.tracked || self.covers(&body.end));
+        bodies.retain(|body| !self.rules.tracked || self.covers(&body.token));
         let rejected = self.errors.has_grown(status);
         self.finish(status, &window, &bodies);
         if rejected {

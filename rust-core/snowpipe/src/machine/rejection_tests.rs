@@ -21,7 +21,15 @@ fn a_row_of_an_append_whose_channel_was_lost_may_be_of_each_of_its_uploads() {
         bench.event(Event::Finished { upload, rows: 10, open: true, refused_rows: 0 });
     }
     let token = |n: u64| n.to_string().parse().unwrap();
-    let body = Body { id: 1, first: token(11), last: token(30), before: token(10), raw: 10, size: 10 };
+    let body = Body {
+        id: 1,
+        first: token(11),
+        last: token(30),
+        before: token(10),
+        reach: token(30),
+        raw: 10,
+        size: 10,
+    };
     bench.event(Event::Cut { body });
     let (body, attempt) = bench.append_asked().unwrap();
     bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::ChannelInvalid)) });

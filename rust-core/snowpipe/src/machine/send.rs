@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::errors::Append;
 use super::open::{Blame, Link, Reason};
 use super::types::{Action, Body, BodyId, Fault, FaultClass, Id, Now, Settled};
 use super::{Acked, Machine, Phase};
@@ -31,11 +32,6 @@ impl Machine {
     pub(super) fn cut(&mut self, body: Body) {
         self.forget_open_body();
         self.alone = self.alone.saturating_sub(1);
-        if body.last == body.before
-            && let Some(upload) = self.writing.and_then(|id| self.uploads.get_mut(&id))
-        {
-            upload.parted = Some(body.last.clone());
-        }
         self.bodies.push_back(body);
     }
 
@@ -102,7 +98,7 @@ impl Machine {
     fn newest(&self) -> Option<super::Token> {
         let bodies = self.bodies.iter().map(|body| &body.last);
         let sending = self.sending.iter().map(|sending| &sending.body.last);
-        let acked = self.acked.iter().map(|body| &body.last);
+        let acked = self.acked.iter().map(|body| &body.append.token);
         bodies.chain(sending).chain(acked).chain(&self.open_last).chain(&self.committed).max().cloned()
     }
 
@@ -171,7 +167,7 @@ impl Machine {
         if self.acked.is_empty() {
             self.last_progress = now;
         }
-        self.acked.push_back(Acked { first: body.first, last: body.last, at: now });
+        self.acked.push_back(Acked { append: Append::of(&body), at: now });
     }
 
     fn append_failed(&mut self, fault: &Fault, now: Now) {
@@ -236,7 +232,7 @@ impl Machine {
         if let Some(sending) = &self.sending {
             self.blame = Some(Blame {
                 first: sending.body.first.clone(),
-                last: sending.body.last.clone(),
+                last: sending.body.reach.clone(),
                 reason: format!("Snowflake refused the rows: {detail}"),
             });
         }
@@ -248,15 +244,6 @@ impl Machine {
         if parts.is_empty() {
             self.sending = Some(sending);
             return self.rejected("one row alone is larger than a request may be".to_owned(), now);
-        }
-        let whole = &sending.body;
-        for part in parts.iter().filter(|part| part.last == part.before) {
-            let within = self.uploads.values_mut().filter(|upload| {
-                matches!(upload.phase, Phase::Writing | Phase::Written)
-                    && upload.span.start <= whole.last
-                    && upload.span.end >= whole.first
-            });
-            within.for_each(|upload| upload.parted = Some(part.last.clone()));
         }
         for part in parts.into_iter().rev() {
             self.bodies.push_front(part);

@@ -8,8 +8,8 @@ const COMMITTED: Settled = Settled::Committed { skipped_whole: false };
 
 /// A body as the writer closes it where rows have no tokens: `whole` ends with an upload, otherwise in the middle of one.
 fn body(id: BodyId, last: u64, before: u64, whole: bool) -> Body {
-    let last = token(if whole { last } else { before });
-    Body { id, first: last.clone(), last, before: token(before), raw: 10, size: 10 }
+    let (last, reach) = (token(if whole { last } else { before }), token(last));
+    Body { id, first: last.clone(), last, before: token(before), reach, raw: 10, size: 10 }
 }
 
 fn rejected(committed: u64, bound: u64) -> ChannelStatus {

@@ -14,6 +14,7 @@ pub(super) fn rules(tracked: bool, gap_strategy: GapStrategy) -> Rules {
     Rules {
         label: "channel c".into(),
         tracked,
+        row_tokens: tracked,
         insert_timeout: Duration::from_secs(30),
         tracking_timeout: Duration::from_secs(90),
         gap_strategy,
@@ -102,8 +103,15 @@ impl Bench {
             self.later(1);
         }
         assert!(self.has(|a| *a == Action::Seal), "{:?}", self.actions);
-        let body =
-            Body { id: body, first: token(start), last: token(end), before: token(0), raw: 10, size: 10 };
+        let body = Body {
+            id: body,
+            first: token(start),
+            last: token(end),
+            before: token(0),
+            reach: token(end),
+            raw: 10,
+            size: 10,
+        };
         self.event(Event::Cut { body });
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Rules {
     pub(crate) label: String,
     /// Tokens come from the source and mean positions; otherwise they are numbers of this process.
     pub(crate) tracked: bool,
+    /// Each row has a token of its own.
+    pub(crate) row_tokens: bool,
     pub(crate) insert_timeout: Duration,
     pub(crate) tracking_timeout: Duration,
     pub(crate) gap_strategy: GapStrategy,
@@ -53,6 +55,8 @@ pub(crate) struct Body {
     pub(crate) last: Token,
     /// Stands for everything before the body, where rows have no tokens of their own.
     pub(crate) before: Token,
+    /// Token of its last row's upload: beyond `last` when it ends inside an upload whose rows have no tokens.
+    pub(crate) reach: Token,
     /// Uncompressed bytes.
     pub(crate) raw: u64,
     /// Bytes that are sent.

@@ -74,6 +74,7 @@ impl Sink {
         Rules {
             label: place.label.clone(),
             tracked: config.resolution != Resolution::Disabled,
+            row_tokens: config.resolution == Resolution::Record,
             insert_timeout: config.insert_timeout,
             tracking_timeout: config.tracking_timeout,
             gap_strategy: config.gap_strategy,

@@ -19,8 +19,17 @@ fn status(row_errors: u64, bound: Option<u64>) -> ChannelStatus {
     }
 }
 
+fn appends(bodies: &[Range]) -> Vec<Append> {
+    let append = |range: &Range| Append {
+        start: range.start.clone(),
+        token: range.end.clone(),
+        reach: range.end.clone(),
+    };
+    bodies.iter().map(append).collect()
+}
+
 fn done(window: &[(Id, Range)], bodies: &[Range]) -> Candidates {
-    Candidates { done: window.to_vec(), bodies: bodies.to_vec(), ..Candidates::default() }
+    Candidates { done: window.to_vec(), bodies: appends(bodies), ..Candidates::default() }
 }
 
 fn charged(errors: &mut RowErrors, status: &ChannelStatus, window: &[(Id, Range)]) -> Vec<Id> {
@@ -51,7 +60,7 @@ fn a_rejection_counted_while_its_upload_was_half_committed_is_charged_at_its_end
     errors.baseline(&status(0, None));
     let begun = Candidates {
         begun: vec![range(1, 30)],
-        bodies: vec![range(1, 10)],
+        bodies: appends(&[range(1, 10)]),
         more: true,
         ..Candidates::default()
     };

@@ -135,7 +135,7 @@ impl Node {
             let whole =
                 plan.one_body && sent == 0 && self.open.rows.len() + flow_file.rows.len() > plan.body_rows();
             if whole || self.open.rows.len() >= plan.body_rows() {
-                events.extend(self.cut(plan, &granted.before));
+                events.extend(self.cut(plan, &granted.before, &span.end));
             }
             if self.open.rows.is_empty() {
                 let own = plan.has_tokens() && *row != flow_file.rows[0];
@@ -165,11 +165,11 @@ impl Node {
     pub(super) fn seal(&mut self, plan: &Plan) -> Event {
         match self.open.partial {
             true => Event::SealBusy,
-            false => self.cut(plan, &Token::zero()).unwrap_or(Event::SealBusy),
+            false => self.cut(plan, &Token::zero(), &Token::zero()).unwrap_or(Event::SealBusy),
         }
     }
 
-    fn cut(&mut self, plan: &Plan, before: &Token) -> Option<Event> {
+    fn cut(&mut self, plan: &Plan, before: &Token, end: &Token) -> Option<Event> {
         let open = std::mem::take(&mut self.open);
         let last = *open.rows.last()?;
         let last = match open.partial {
@@ -178,11 +178,13 @@ impl Node {
             false => open.last.unwrap(),
         };
         let (first, before) = (open.first.unwrap().min(last.clone()), open.before.unwrap());
-        Some(Event::Cut { body: self.keep(open.rows, first, last, before) })
+        let reach = if open.partial && !plan.has_tokens() { end.clone() } else { last.clone() };
+        Some(Event::Cut { body: self.keep(open.rows, [first, last, before, reach]) })
     }
 
-    fn keep(&mut self, rows: Vec<u64>, first: Token, last: Token, before: Token) -> Body {
-        let body = Body { id: self.next_body, first, last, before, raw: 1000, size: 1000 };
+    fn keep(&mut self, rows: Vec<u64>, tokens: [Token; 4]) -> Body {
+        let [first, last, before, reach] = tokens;
+        let body = Body { id: self.next_body, first, last, before, reach, raw: 1000, size: 1000 };
         self.next_body += 1;
         self.bodies.insert(body.id, (body.clone(), rows));
         body
@@ -200,9 +202,10 @@ impl Node {
             false => (whole.before.clone(), whole.first.clone()),
         };
         let start = whole.first.clone().min(last.clone());
+        let reach = if plan.has_tokens() { last.clone() } else { whole.reach.clone() };
         let parts = vec![
-            self.keep(head.to_vec(), start, last, whole.before.clone()),
-            self.keep(tail.to_vec(), first, whole.last, whole.before),
+            self.keep(head.to_vec(), [start, last, whole.before.clone(), reach]),
+            self.keep(tail.to_vec(), [first, whole.last, whole.before, whole.reach]),
         ];
         Event::Split { body, parts }
     }

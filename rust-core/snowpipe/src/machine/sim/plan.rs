@@ -14,7 +14,7 @@ const BODY_ROWS: usize = 6;
 /// Rows of a FlowFile.
 const FLOW_FILE_ROWS: usize = 9;
 /// Whether a FlowFile may be in several bodies where its rows have no tokens of their own.
-const SEVERAL_BODIES_WITHOUT_ROW_TOKENS: bool = false;
+const SEVERAL_BODIES_WITHOUT_ROW_TOKENS: bool = true;
 /// Whether there are rows that fit into no request.
 const LARGE_ROWS: bool = true;
 
@@ -168,6 +168,7 @@ impl Plan {
         Rules {
             label: "channel c".into(),
             tracked: self.resolution != Resolution::Disabled,
+            row_tokens: self.has_tokens(),
             insert_timeout: Duration::from_secs(30),
             tracking_timeout: Duration::from_secs(90),
             gap_strategy: self.gap_strategy,
