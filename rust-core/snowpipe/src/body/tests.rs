@@ -128,6 +128,24 @@ fn without_row_tokens_only_the_end_of_an_upload_is_a_token() {
     let (last, others) = sealed.split_last().unwrap();
     assert_eq!(last.body.last, token(70));
     assert!(others.iter().all(|s| s.body.last == token(69) && s.body.first == token(69)));
+    assert!(sealed.iter().all(|s| s.body.reach == token(70)));
+}
+
+#[test]
+fn without_row_tokens_a_body_reaches_to_the_upload_it_is_closed_in() {
+    let mut assembler = Assembler::new(Compressors::new(1), "");
+    assembler.start(job(1, 70, 70, None));
+    assert!(assembler.write(row(1, 10, false).as_bytes()).unwrap().is_empty());
+    assembler.finish().unwrap();
+    let mut next = job(2, 80, 80, None);
+    next.before = token(70);
+    let input: String = (1..=20).map(|n| row(n, 300_000, true)).collect();
+    let (_, sealed) = bodies(&mut assembler, next, input.as_bytes(), 65_536);
+    let tokens = |body: &Body| [&body.first, &body.last, &body.reach].map(Clone::clone);
+    assert_eq!(tokens(&sealed[0].body), [token(70), token(70), token(80)]);
+    for part in assembler.split(&sealed[0].body, &sealed[0].bytes).unwrap() {
+        assert_eq!(part.body.reach, token(80));
+    }
 }
 
 #[test]
@@ -139,6 +157,7 @@ fn a_body_is_split_at_a_row() {
     assert_eq!(content(&parts), input);
     assert_eq!((&parts[0].body.first, &parts[1].body.last), (&token(1), &token(9)));
     assert!(parts[0].body.last < parts[1].body.first);
+    assert!(parts.iter().all(|part| part.body.reach == part.body.last));
     let (_, single) = bodies(&mut assembler, job(2, 10, 10, None), row(10, 100, true).as_bytes(), 100);
     assert!(assembler.split(&single[0].body, &single[0].bytes).unwrap().is_empty());
 }

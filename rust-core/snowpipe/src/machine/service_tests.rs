@@ -68,6 +68,47 @@ fn rejected_rows_of_an_upload_in_several_bodies_are_charged_to_it() {
 }
 
 #[test]
+fn rejected_rows_of_a_body_that_begins_with_another_upload_are_charged_to_both() {
+    for told_early in [false, true] {
+        let mut bench = Bench::open(Some(10));
+        bench.begin(1, 20, 20, Some(10));
+        bench.event(Event::Memory { upload: 1 });
+        bench.event(Event::Finished { upload: 1, rows: 5, open: true, refused_rows: 0 });
+        bench.begin(2, 30, 30, Some(20));
+        bench.event(Event::Memory { upload: 2 });
+        bench.event(Event::Cut { body: Body { before: token(10), ..body(1, 30, 20, false) } });
+        bench.acknowledge();
+        bench.finish(2);
+        bench.event(Event::Cut { body: body(2, 30, 20, true) });
+        bench.acknowledge();
+        if told_early {
+            bench.status(rejected(20, 20));
+            assert!(matches!(bench.outcome(1), Some(Settled::Invalid { .. })), "{:?}", bench.actions);
+        }
+        bench.status(rejected(30, 20));
+        assert!(matches!(bench.outcome(2), Some(Settled::Invalid { .. })), "{:?}", bench.actions);
+    }
+}
+
+#[test]
+fn a_refused_body_is_blamed_on_each_upload_with_rows_in_it() {
+    let mut bench = Bench::open(Some(10));
+    bench.begin(1, 20, 20, Some(10));
+    bench.event(Event::Memory { upload: 1 });
+    bench.event(Event::Finished { upload: 1, rows: 5, open: true, refused_rows: 0 });
+    bench.begin(2, 30, 30, Some(20));
+    bench.event(Event::Memory { upload: 2 });
+    bench.event(Event::Cut { body: Body { before: token(10), ..body(1, 30, 20, false) } });
+    let (asked, attempt) = bench.append_asked().unwrap();
+    let refused = Err(fault(FaultClass::Rejected));
+    bench.event(Event::Appended { body: asked, attempt, answer: refused });
+    bench.answer_open(Ok(status(Some(10), 0)));
+    for upload in [1, 2] {
+        assert!(matches!(bench.outcome(upload), Some(Settled::Retry(_))), "{upload}: {:?}", bench.actions);
+    }
+}
+
+#[test]
 fn rejected_rows_of_a_body_that_was_split_are_charged_to_its_upload() {
     let mut bench = Bench::open(Some(10));
     bench.begin(1, 20, 20, Some(10));

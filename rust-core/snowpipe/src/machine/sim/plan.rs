@@ -13,8 +13,6 @@ use crate::config::{GapStrategy, Resolution};
 const BODY_ROWS: usize = 6;
 /// Rows of a FlowFile.
 const FLOW_FILE_ROWS: usize = 9;
-/// Whether a FlowFile may be in several bodies where its rows have no tokens of their own.
-const SEVERAL_BODIES_WITHOUT_ROW_TOKENS: bool = true;
 /// Whether there are rows that fit into no request.
 const LARGE_ROWS: bool = true;
 
@@ -60,7 +58,7 @@ impl Plan {
             9 => (Resolution::Disabled, GapStrategy::Wait),
             _ => (Resolution::Record, GapStrategy::Wait),
         };
-        let one_body = resolution != Resolution::Record && !SEVERAL_BODIES_WITHOUT_ROW_TOKENS;
+        let one_body = resolution != Resolution::Record && rng.random();
         let losing = gap_strategy != GapStrategy::Wait;
         let refusing = LARGE_ROWS && seed % 10 == 6;
         let mut rows: Vec<u64> = Vec::new();
