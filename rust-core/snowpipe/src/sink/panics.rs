@@ -19,6 +19,8 @@ const ROWS: u64 = 1_500;
 /// Rows of a FlowFile.
 const CUT: u64 = 25;
 const UNDER_WAY: usize = 12;
+/// So far out of order FlowFiles are begun.
+const AHEAD: usize = 3;
 
 /// First row of a FlowFile.
 type Start = u64;
@@ -32,7 +34,7 @@ async fn publish(world: &World, mut queue: VecDeque<Start>, seed: u64) {
     while !queue.is_empty() || !under_way.is_empty() {
         assert!(Instant::now() < deadline, "seed {seed} hangs: {} {:?}", sink.status(), sink.messages());
         while under_way.len() < UNDER_WAY && !queue.is_empty() {
-            let start = queue.remove(rng.random_range(0..queue.len().min(3))).unwrap();
+            let start = queue.remove(rng.random_range(0..queue.len().min(AHEAD))).unwrap();
             under_way.push((world.begin(sink, start, start + CUT - 1, start - 1), start));
         }
         let mut next = Vec::new();
@@ -50,11 +52,11 @@ async fn publish(world: &World, mut queue: VecDeque<Start>, seed: u64) {
             }
         }
         under_way = next;
-        // What waits for a predecessor in the queue goes back behind it.
+        // What waits for a predecessor in the queue goes back behind it, to a place that is soon looked at again.
         if under_way.len() >= UNDER_WAY && rng.random_ratio(1, 10) {
             let (upload, start) = under_way.remove(rng.random_range(0..under_way.len()));
             sink.abandon(upload);
-            queue.push_back(start);
+            queue.insert(queue.len().min(AHEAD), start);
         }
     }
 }
