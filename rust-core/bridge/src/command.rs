@@ -62,10 +62,8 @@ pub(crate) fn run(registry: &Registry, id: i64, words: Vec<Option<String>>) -> R
             open.value.source.credentials_unavailable(&words.next().flatten().unwrap_or_default());
             Ok(Vec::new())
         }
-        ("counters", Entry::Sink(open)) => {
-            let counters = open.value.sink.counters();
-            Ok(flat(counters.into_iter().map(|(name, added)| [name.to_owned(), added.to_string()])))
-        }
+        ("counters", Entry::Source(open)) => Ok(counted(open.value.source.counters())),
+        ("counters", Entry::Sink(open)) => Ok(counted(open.value.sink.counters())),
         ("ready", Entry::Sink(open)) => {
             let mut number = || words.next().flatten().and_then(|text| text.parse::<u32>().ok());
             let (Some(most), Some(millis)) = (number(), number()) else {
@@ -85,6 +83,10 @@ pub(crate) fn run(registry: &Registry, id: i64, words: Vec<Option<String>>) -> R
         }
         _ => Err(Error::UnknownCommand(name)),
     }
+}
+
+fn counted(counters: Vec<(&'static str, u64)>) -> Vec<String> {
+    flat(counters.into_iter().map(|(name, added)| [name.to_owned(), added.to_string()]))
 }
 
 fn run_without_handle(

@@ -5,10 +5,14 @@ use crate::trouble::Trouble;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use record::SequenceNumber;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Name of a shard, such as `shardId-000000000042`.
 pub(crate) type ShardId = Arc<str>;
+
+/// A range of hash keys, both ends included.
+pub(crate) type HashKeys = RangeInclusive<u128>;
 
 /// What a call to AWS gives.
 pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Trouble>>;
@@ -38,6 +42,8 @@ pub(crate) struct ShardInfo {
     pub(crate) closed: bool,
     /// That number, when the listing tells it.
     pub(crate) ending: Option<SequenceNumber>,
+    /// Hash keys whose records go to this shard, when the listing tells them.
+    pub(crate) keys: Option<HashKeys>,
 }
 
 /// One record as Kinesis stores it.

@@ -2,7 +2,7 @@
 
 use crate::access::{Access, access};
 use crate::api::{
-    Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
+    Answer, ConsumerInfo, Fetched, HashKeys, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
 };
 use crate::cbor::{KinesisProtocol, epoch_millis};
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use aws_sdk_kinesis::config::{
     BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents, StalledStreamProtectionConfig,
 };
 use aws_sdk_kinesis::error::BoxError;
-use aws_sdk_kinesis::types::{ChildShard, Record, Shard, ShardIteratorType, StreamStatus};
+use aws_sdk_kinesis::types::{ChildShard, HashKeyRange, Record, Shard, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
 use record::SequenceNumber;
 use std::collections::{HashMap, HashSet};
@@ -261,7 +261,13 @@ fn shard_info(shard: &Shard) -> ShardInfo {
         parents: parents.into_iter().flatten().map(ShardId::from).collect(),
         closed: ending.is_some(),
         ending: ending.and_then(|e| SequenceNumber::new(e).ok()),
+        keys: shard.hash_key_range().and_then(hash_keys),
     }
+}
+
+fn hash_keys(range: &HashKeyRange) -> Option<HashKeys> {
+    let (first, last) = (range.starting_hash_key().parse().ok()?, range.ending_hash_key().parse().ok()?);
+    Some(first..=last)
 }
 
 pub(crate) fn child_id(child: ChildShard) -> ShardId {

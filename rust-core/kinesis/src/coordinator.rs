@@ -6,6 +6,7 @@
 use crate::api::StreamInfo;
 use crate::backoff::Backoff;
 use crate::core::{Core, within};
+use crate::coverage::Audit;
 use crate::decision;
 use crate::holding;
 use crate::listing;
@@ -53,6 +54,7 @@ struct Coordinator {
     table_ready: bool,
     migration: Migration,
     progress: Progress,
+    audit: Audit,
     limit: Duration,
 }
 
@@ -68,6 +70,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         table_ready: false,
         migration: Migration::default(),
         progress: Progress::default(),
+        audit: Audit::default(),
         limit: if running { LIMIT } else { FIRST_LIMIT },
     };
     loop {
@@ -209,7 +212,8 @@ impl Coordinator {
         self.stale = false;
         let described = within(self.limit, Service::Kinesis, "DescribeStream", core.stream.describe()).await;
         match (listed, described, known) {
-            (Ok(_), Ok(info), known) if info.readable => {
+            (Ok(shards), Ok(info), known) if info.readable => {
+                self.audit.note(&core, &shards);
                 self.settle_stream(&info, known.as_ref());
                 Ok(info)
             }

@@ -6,6 +6,7 @@ use crate::checkpoint::Checkpointer;
 use crate::clock::Clock;
 use crate::config::SourceConfig;
 use crate::consumer::Consumer;
+use crate::counters::Counters;
 use crate::exchange::Exchange;
 use crate::explain::{Place, Who};
 use crate::identity::Base;
@@ -17,7 +18,7 @@ use crate::tasks::Tasks;
 use crate::trouble::{Kind, Service, Trouble};
 use bulletin::{Level, Messages};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
@@ -35,18 +36,6 @@ pub(crate) struct Known {
     pub(crate) readable: usize,
     /// Begun to work: table and stream were found.
     pub(crate) running: bool,
-}
-
-/// Counters for the status.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) records: AtomicU64,
-    /// Payload bytes read.
-    pub(crate) bytes: AtomicU64,
-    pub(crate) calls: AtomicU64,
-    pub(crate) throttled: AtomicU64,
-    pub(crate) rewinds: AtomicU64,
-    pub(crate) leases_lost: AtomicUsize,
 }
 
 /// See the module.
@@ -164,6 +153,9 @@ impl Core {
 
     /// Tells a trouble, loudly when a person has to act.
     pub(crate) fn tell(&self, trouble: &Trouble) {
+        if trouble.service == Service::DynamoDb && trouble.kind == Kind::Throttled {
+            self.counters.table_throttled.add(1);
+        }
         let level = match trouble.kind {
             Kind::Throttled | Kind::Unavailable | Kind::Condition | Kind::ExpiredIterator | Kind::InUse => {
                 Level::Warn

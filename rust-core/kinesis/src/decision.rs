@@ -54,6 +54,9 @@ pub(crate) async fn in_force(
     };
     let wanted = StreamRow { anchor, created: stream.created };
     let decided = within(limit, Service::DynamoDb, "UpdateItem", core.store.decide(wanted)).await?;
+    if taken_over && decided == wanted {
+        tell_taken_over(core, rows);
+    }
     if rows.stream.is_none() && decided == wanted && matches!(anchor, Anchor::Latest(_)) {
         skip_closed(core, wanted).await?;
     }
@@ -63,6 +66,26 @@ pub(crate) async fn in_force(
 /// Another program has read the stream under the name of our application.
 fn is_taken_over(rows: &Rows, stream: &StreamInfo) -> bool {
     rows.stream.is_none() && rows.shards.values().any(|r| r.created.is_none_or(|c| c == stream.created))
+}
+
+/// Says where reading goes on. Counted as the rows were before the decision; the shards without a position that are not
+/// read from their oldest record begin where `places` says.
+fn tell_taken_over(core: &Core, rows: &Rows) {
+    let shards = lock(&core.known).shards.clone();
+    let row = |s: &ShardInfo| rows.shards.get(&s.id).cloned().unwrap_or_default();
+    let behind = shards.iter().filter(|s| row(s).done().is_some()).count();
+    let ended = shards.iter().filter(|s| row(s).ended && row(s).done().is_none()).count();
+    let without = shards.len() - behind - ended;
+    core.messages.once(
+        Level::Info,
+        format!(
+            "Table \"{}\" was written by another program, such as Apache NiFi's own ConsumeKinesis, and is taken over. \
+             Reading of stream \"{}\" goes on behind the stored positions of {behind} shards. {without} shards have no \
+             position: one that program has tried to read begins five minutes before its last sign of life there, or \
+             earlier if Initial Stream Position says so; one it has not seen begins at its oldest record.",
+            core.config.application_name, core.config.stream_name
+        ),
+    );
 }
 
 /// Shards that were closed before "now" have nothing to read. Marking them saves every node from opening them.

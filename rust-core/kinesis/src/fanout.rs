@@ -146,6 +146,9 @@ impl Reader<'_> {
         permit.resize(bytes);
         core.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let Event { records, continuation, millis_behind, children } = event;
+        if self.course.has_read(&records) {
+            core.counters.repeated_events.add(1);
+        }
         if !self.course.accept(records, millis_behind, permit).await {
             return Ok(());
         }

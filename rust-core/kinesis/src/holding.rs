@@ -100,6 +100,7 @@ pub(crate) async fn acquire(core: &Arc<Core>, claim: Claim) -> Result<(), Troubl
 
 fn shard(core: &Core, claim: &Claim, row: &ShardRow, lease: Lease) -> Shard {
     let config = &core.config;
+    let listed = lock(&core.known).shards.clone();
     let mark = Mark { done: row.done(), last_row: row.last_row.clone().unwrap_or_else(ShardedNumber::zero) };
     let shaper = Shaper {
         stream: config.stream_name.clone(),
@@ -108,6 +109,7 @@ fn shard(core: &Core, claim: &Claim, row: &ShardRow, lease: Lease) -> Shard {
         output: config.output_strategy,
         format: config.arrival_format,
         full: config.max_batch_size,
+        keys: listed.iter().find(|s| s.id == claim.shard).and_then(|s| s.keys.clone()),
     };
     Shard::new(
         core.serials.fetch_add(1, Ordering::Relaxed),

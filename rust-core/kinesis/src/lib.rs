@@ -15,6 +15,8 @@ mod config;
 mod consumer;
 mod coordinator;
 mod core;
+mod counters;
+mod coverage;
 mod dead_connection;
 mod decision;
 mod deregister;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 fn shard(id: &str, closed: bool, parents: &[&str]) -> ShardInfo {
     let parents = parents.iter().map(|p| (*p).into()).collect();
-    ShardInfo { id: id.into(), parents, closed, ending: None }
+    ShardInfo { id: id.into(), parents, closed, ending: None, keys: None }
 }
 
 fn owned(owner: &str, counter: u64) -> ShardRow {

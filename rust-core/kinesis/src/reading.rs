@@ -13,7 +13,7 @@ use crate::shard::Shard;
 use crate::trouble::{Kind, Service, Trouble};
 use bulletin::Level;
 use futures::FutureExt;
-use record::SequenceNumber;
+use record::{Position, SequenceNumber};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -142,6 +142,7 @@ impl<'a> Course<'a> {
             if !self.shard.flow().push(self.generation, shaped.drafts, shaped.silent) {
                 return false;
             }
+            self.core.counters.strays.add(shaped.strays);
             let count = (before - records.len()) as u64;
             self.core.counters.records.fetch_add(count, Ordering::Relaxed);
             self.read = shaped.read.map(Done::whole).or(self.read.take());
@@ -154,6 +155,12 @@ impl<'a> Course<'a> {
                 return false;
             }
         }
+    }
+
+    /// There are records, and all of them were read before.
+    pub(crate) fn has_read(&self, records: &[Fetched]) -> bool {
+        let (Some(last), Some(read)) = (records.last(), &self.read) else { return false };
+        Position::new(last.sequence.clone(), 0) <= read.drop_through()
     }
 
     /// Waits until the budget is no longer overdrawn, or everything of this shard was handed out and settled: then the

@@ -3,12 +3,14 @@
 //!
 //! A rejected payload does not cut the rows around it: its draft goes in front of theirs, and both are in one batch.
 
-use crate::api::Fetched;
+use crate::api::{Fetched, HashKeys};
 use crate::budget::Permit;
 use crate::config::{OutputStrategy, ProcessingStrategy};
 use crate::draft::{Content, Draft};
 use bytes::Bytes;
-use record::{ArrivalFormat, Expanded, Metadata, Position, Reject, append_row, append_wrapped, deaggregate};
+use record::{
+    ArrivalFormat, Expanded, Metadata, Position, Reject, UserRecord, append_row, append_wrapped, deaggregate,
+};
 use tokio::time::Instant;
 
 /// What stays the same for all pages of a shard.
@@ -20,6 +22,8 @@ pub(crate) struct Shaper {
     pub(crate) format: ArrivalFormat,
     /// Joined records beyond this many bytes begin a new part.
     pub(crate) full: usize,
+    /// Hash keys of the shard; `None` when they are not known.
+    pub(crate) keys: Option<HashKeys>,
 }
 
 /// A page in its new shape.
@@ -29,6 +33,10 @@ pub(crate) struct Shaped {
     pub(crate) silent: Option<Position>,
     /// Position of the last record.
     pub(crate) read: Option<Position>,
+    /// Records in aggregates whose hash key belongs to another shard. The Kinesis Producer Library sends an aggregate
+    /// with such records again after a reshard, so they may be there twice. Other producers mix keys freely: nothing is
+    /// left out because of it.
+    pub(crate) strays: u64,
 }
 
 struct Work<'a> {
@@ -43,6 +51,7 @@ struct Work<'a> {
     room: usize,
     /// Bytes made since the account was looked at last, about.
     made: usize,
+    strays: u64,
 }
 
 /// Where a payload is from.
@@ -82,7 +91,7 @@ impl Shaper {
         let room: usize = records.as_slice().iter().map(|record| record.data.len() + AROUND).sum();
         let room = room.min(permit.capacity() / LARGEST_SHARE);
         let now = Instant::now();
-        let mut work = Work { shaper: self, behind_ms, now, drafts, open, nothing, room, made: 0 };
+        let mut work = Work { shaper: self, behind_ms, now, drafts, open, nothing, room, made: 0, strays: 0 };
         let (mut silent, mut read) = (None, None);
         for record in records.by_ref() {
             let length = record.data.len();
@@ -98,10 +107,10 @@ impl Shaper {
                 tokio::task::yield_now().await;
             }
         }
-        let mut drafts = work.drafts;
+        let (mut drafts, strays) = (work.drafts, work.strays);
         let page = if records.as_slice().is_empty() { 0 } else { page };
         share_out(&mut drafts, permit, page);
-        Shaped { drafts, silent, read }
+        Shaped { drafts, silent, read, strays }
     }
 }
 
@@ -141,6 +150,7 @@ impl Work<'_> {
                 for (sub, user) in (0u64..).zip(users) {
                     last = Position::new(sequence.clone(), sub);
                     if wanted(&last) {
+                        self.strays += u64::from(self.shaper.is_stray(&user));
                         let key = &user.partition_key;
                         self.payload(&Origin { position: &last, key, arrival_ms }, &user.data);
                         content = true;
@@ -266,6 +276,12 @@ fn separate(between: &[u8], data: &[u8], out: &mut Vec<u8>, first: bool) -> Resu
 }
 
 impl Shaper {
+    /// The record's hash key belongs to another shard, as far as that is known.
+    fn is_stray(&self, user: &UserRecord) -> bool {
+        let Some(keys) = &self.keys else { return false };
+        user.hash_key().is_some_and(|key| !keys.contains(&key))
+    }
+
     fn row(&self, from: &Origin<'_>, data: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
         let metadata = Metadata {
             stream: &self.stream,

@@ -11,6 +11,7 @@ fn shaper(full: usize) -> Shaper {
         output: OutputStrategy::UseValue,
         format: ArrivalFormat::Iso,
         full,
+        keys: None,
     }
 }
 

@@ -116,6 +116,12 @@ impl Source {
         self.core.messages.drain()
     }
 
+    /// What was counted since the last call, by the names of NiFi's counters.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.core.counters.news()
+    }
+
     /// Shards, leases, positions, lag and budget, for people and tests.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {

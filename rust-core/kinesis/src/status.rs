@@ -37,6 +37,9 @@ pub(crate) fn json(core: &Core) -> Value {
         "calls": counters.calls.load(Ordering::Relaxed),
         "throttled": counters.throttled.load(Ordering::Relaxed),
         "rewinds": counters.rewinds.load(Ordering::Relaxed),
+        "repeatedEvents": counters.repeated_events.all(),
+        "aggregatedRecordsOfOtherShards": counters.strays.all(),
+        "tableThrottled": counters.table_throttled.all(),
         "leasesLost": counters.leases_lost.load(Ordering::Relaxed),
     })
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -111,8 +111,16 @@ async fn temporary_keys_work_until_they_expire_and_that_is_said() {
 
 /// Answers AssumeRole with keys that the cloud knows for `life`, as STS does.
 async fn sts(rig: &Arc<Rig>, life: Duration) -> Server {
+    sts_with(rig, life, Arc::default()).await
+}
+
+/// The same, which fails as long as it is `out` of order.
+async fn sts_with(rig: &Arc<Rig>, life: Duration, out: Arc<AtomicBool>) -> Server {
     let (rig, turn) = (rig.clone(), AtomicU64::new(0));
     Server::start(move |asked: &Asked| {
+        if out.load(Ordering::Relaxed) {
+            return (503, String::new());
+        }
         if !asked.body.contains("ExternalId=partner") && asked.body.contains("Action=AssumeRole&") {
             let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: connector is \
                           not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
@@ -171,6 +179,37 @@ async fn a_role_is_assumed_and_renewed_and_a_refusal_names_it() {
     let calls = rig.cloud.journal().calls();
     assert!(calls.iter().any(|call| call.access_key.starts_with("ASIAROLE")));
     assert!(calls.iter().all(|call| call.access_key != rig.cloud.access_key_id()), "only the role calls");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_cannot_be_renewed_for_a_while_is_told_and_loses_nothing() {
+    for fan_out in [None, Some(FAN_OUT)] {
+        let rig = Arc::new(Rig::start(2).await);
+        let out = Arc::new(AtomicBool::new(false));
+        let sts = sts_with(&rig, Duration::from_secs(12), out.clone()).await;
+        let role = [
+            ("Assume Role ARN", ROLE),
+            ("Assume Role STS Endpoint Override", sts.url.as_str()),
+            ("Assume Role External ID", "partner"),
+        ];
+        let more: Vec<(&str, &str)> = role.into_iter().chain(fan_out).collect();
+        let reader = Reader::start(rig.source("a", &more));
+        let mut wanted = rig.put(10);
+        reader.until(&wanted, SOON).await;
+        out.store(true, Ordering::Relaxed);
+        reader.until_said(&[ROLE, "could not be assumed"], SOON).await;
+        wanted.extend(rig.put(10));
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let told = reader.troubles().into_iter().filter(|text| !text.contains("HTTP/2")).collect::<Vec<_>>();
+        assert!(told.len() <= 2, "once for each service: {told:?}");
+        out.store(false, Ordering::Relaxed);
+        wanted.extend(rig.put(10));
+        reader.until(&wanted, SOON).await;
+        let mut got = reader.got();
+        got.sort_unstable();
+        assert_eq!(got, wanted, "nothing twice");
+        reader.stop().await;
+    }
 }
 
 /// Runs [`default_chain_in_a_process_of_its_own`] with these variables alone; gives what it printed.

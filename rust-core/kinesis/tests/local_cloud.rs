@@ -335,3 +335,33 @@ async fn strategies_for_payloads_of_any_bytes() {
     }
     rig.cloud.stop().await;
 }
+
+/// Every shard twice, once in front of the others and once behind them.
+fn listed_twice(answer: &mut serde_json::Value) {
+    let shards = answer["Shards"].as_array_mut().unwrap();
+    let again = shards.clone();
+    shards.extend(again);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_that_are_listed_twice_are_read_once() {
+    let rig = Rig::start(3).await;
+    rig.cloud.faults().add(Rule::on("ListShards", When::Always, Action::Rewrite(listed_twice)));
+    let mut wanted = rig.put(30);
+    let reader = Reader::start(rig.source("a", &[]));
+    reader.until(&wanted, SOON).await;
+    let shards = rig.cloud.kinesis().shards(STREAM).unwrap();
+    rig.cloud.kinesis().split(STREAM, &shards[0].id).unwrap();
+    wanted.extend(rig.put(30));
+    reader.until(&wanted, SOON).await;
+    let mut got = reader.got();
+    got.sort_unstable();
+    assert_eq!(got, wanted, "nothing twice");
+    until("the list is that of five shards", SOON, || reader.source.status()["shardsListed"] == 5).await;
+    assert_eq!(rig.cloud.journal().count("GetShardIterator"), 5);
+    let listings = rig.cloud.journal().count("ListShards");
+    assert!(listings <= 10, "{listings} listings in a few seconds");
+    assert_eq!(reader.troubles(), Vec::<String>::new());
+    reader.stop().await;
+    rig.cloud.stop().await;
+}

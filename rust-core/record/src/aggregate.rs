@@ -32,6 +32,18 @@ pub struct UserRecord {
     pub data: Bytes,
 }
 
+impl UserRecord {
+    /// The hash key that says which shard the record belongs to: the explicit one, or the MD5 of the partition key read
+    /// as a number. `None` when the producer wrote something that is no hash key.
+    #[must_use]
+    pub fn hash_key(&self) -> Option<u128> {
+        match &self.explicit_hash_key {
+            Some(text) => text.parse().ok(),
+            None => Some(u128::from_be_bytes(Md5::digest(self.partition_key.as_bytes()).into())),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct AggregatedRecord {
     #[prost(string, repeated, tag = "1")]
@@ -105,4 +117,23 @@ fn user_record(record: Record, keys: &[Arc<str>], hash_keys: &[Arc<str>]) -> Opt
 
 fn entry(table: &[Arc<str>], index: u64) -> Option<Arc<str>> {
     table.get(usize::try_from(index).ok()?).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_key_is_the_explicit_one_or_the_digest_of_the_partition_key() {
+        let record = |key: &str, explicit: Option<&str>| {
+            let explicit_hash_key = explicit.map(Arc::from);
+            UserRecord { partition_key: key.into(), explicit_hash_key, data: Bytes::new() }.hash_key()
+        };
+        assert_eq!(record("", None), Some(0xd41d_8cd9_8f00_b204_e980_0998_ecf8_427e));
+        assert_eq!(record("a", Some("42")), Some(42));
+        assert_eq!(record("a", Some(&u128::MAX.to_string())), Some(u128::MAX));
+        for nothing in ["undefined", "", "-1", "340282366920938463463374607431768211456"] {
+            assert_eq!(record("a", Some(nothing)), None, "{nothing}");
+        }
+    }
 }

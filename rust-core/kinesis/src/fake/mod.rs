@@ -28,6 +28,8 @@ use std::time::Duration;
 pub(crate) struct Faults {
     /// No call is answered any more.
     cut: bool,
+    /// Every call is answered with an error of this kind.
+    refused: Option<Kind>,
     /// So from this many more calls on.
     left: Option<usize>,
     /// The next calls of an operation, each with what befalls it.
@@ -76,6 +78,11 @@ impl FaultPlan {
         lock(&self.0).cut = cut;
     }
 
+    /// From now on every call fails like this, or works again.
+    pub(crate) fn refuse(&self, kind: Option<Kind>) {
+        lock(&self.0).refused = kind;
+    }
+
     /// Every `n`-th call of an operation; 0 ends it.
     pub(crate) fn every(&self, operation: &'static str, n: usize, fault: Fault) {
         lock(&self.0).every.insert(operation, (n, fault));
@@ -114,6 +121,9 @@ impl FaultPlan {
         let call = faults.calls.entry(operation).or_default();
         *call += 1;
         let call = *call;
+        if let Some(kind) = faults.refused {
+            return Some(Fault::Fail(kind));
+        }
         let every = faults.every.get(operation).copied();
         if let Some((_, fault)) = every.filter(|(n, _)| *n > 0 && call.is_multiple_of(*n)) {
             return Some(fault);

@@ -38,6 +38,7 @@ pub(crate) fn shard(serial: u64, id: &str) -> Arc<Shard> {
         output: settings.output_strategy,
         format: settings.arrival_format,
         full: settings.max_batch_size,
+        keys: None,
     };
     let flow = Flow::new(Mark { done: None, last_row: ShardedNumber::zero() });
     Arc::new(Shard::new(

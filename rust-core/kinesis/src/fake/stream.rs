@@ -4,7 +4,7 @@ use super::FaultPlan;
 use super::fanout::FanOut;
 use super::quota::Quotas;
 use crate::api::{
-    Answer, ConsumerInfo, Fetched, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
+    Answer, ConsumerInfo, Fetched, HashKeys, Page, ShardId, ShardInfo, StreamApi, StreamInfo, Subscription,
 };
 use crate::position::Start;
 use crate::shard::lock;
@@ -22,6 +22,11 @@ struct Shard {
     parents: Vec<ShardId>,
     children: Vec<ShardId>,
     closed: bool,
+    keys: Option<HashKeys>,
+    /// Listed as open, and its end names no children, although it is closed and has some.
+    disguised: bool,
+    /// Not listed.
+    hidden: bool,
 }
 
 pub(crate) struct Data {
@@ -143,6 +148,21 @@ impl FakeStream {
         data.shards = shards.iter().map(|s| (ShardId::from(*s), Shard::default())).collect();
     }
 
+    /// A closed shard looks open from now on, as to a reader of an answer that is out of date.
+    pub(crate) fn disguise(&self, shard: &str) {
+        lock(&self.data).shards.get_mut(shard).unwrap().disguised = true;
+    }
+
+    /// A shard is missing in the list, or is back in it.
+    pub(crate) fn hide(&self, shard: &str, hidden: bool) {
+        lock(&self.data).shards.get_mut(shard).unwrap().hidden = hidden;
+    }
+
+    /// The list tells which hash keys go to a shard.
+    pub(crate) fn set_keys(&self, shard: &str, keys: HashKeys) {
+        lock(&self.data).shards.get_mut(shard).unwrap().keys = Some(keys);
+    }
+
     pub(crate) fn slip(&self, shard: &str) {
         lock(&self.data).slip = Some(shard.into());
     }
@@ -192,6 +212,12 @@ pub(crate) fn sequence(n: u64) -> SequenceNumber {
     SequenceNumber::new(format!("4959033827149025660855969253836157{n:022}")).unwrap()
 }
 
+impl Shard {
+    fn named_children(&self) -> Vec<ShardId> {
+        if self.disguised { Vec::new() } else { self.children.clone() }
+    }
+}
+
 impl Data {
     pub(super) fn has(&self, shard: &str) -> bool {
         self.exists && self.shards.contains_key(shard)
@@ -235,7 +261,7 @@ pub(super) fn after(data: &Data, id: &str, index: usize) -> (Vec<Fetched>, bool,
     let shard = &data.shards[id];
     let records = shard.records[index.max(shard.trimmed)..].to_vec();
     let end = shard.closed;
-    (records, end, if end { shard.children.clone() } else { Vec::new() })
+    (records, end, if end { shard.named_children() } else { Vec::new() })
 }
 
 fn open(data: &mut Data, id: &str, start: &Start) -> Result<String, Trouble> {
@@ -274,7 +300,7 @@ fn page(data: &mut Data, iterator: &str, limit: i32) -> Result<Page, Trouble> {
         records: shard.records[from..to].to_vec(),
         next_iterator: (!end && !slip).then(|| format!("{id}|{to}|{number}|{created}")),
         millis_behind: Some(if to < shard.records.len() { 1_000 } else { 0 }),
-        children: if end { shard.children.clone() } else { Vec::new() },
+        children: if end { shard.named_children() } else { Vec::new() },
     })
 }
 
@@ -296,10 +322,11 @@ impl StreamApi for FakeStream {
             let info = |(id, shard): (&ShardId, &Shard)| ShardInfo {
                 id: id.clone(),
                 parents: shard.parents.clone(),
-                closed: shard.closed,
-                ending: shard.closed.then(|| sequence(data.next)),
+                closed: shard.closed && !shard.disguised,
+                ending: (shard.closed && !shard.disguised).then(|| sequence(data.next)),
+                keys: shard.keys.clone(),
             };
-            Ok(data.shards.iter().map(info).collect())
+            Ok(data.shards.iter().filter(|(_, s)| !s.hidden).map(info).collect())
         }))
     }
 

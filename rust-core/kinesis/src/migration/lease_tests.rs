@@ -13,7 +13,7 @@ fn stream() -> StreamInfo {
 fn shard(id: &str, closed: bool, parents: &[&str]) -> ShardInfo {
     let parents = parents.iter().map(|p| (*p).into()).collect();
     let ending = closed.then(|| SequenceNumber::new("999").unwrap());
-    ShardInfo { id: id.into(), parents, closed, ending }
+    ShardInfo { id: id.into(), parents, closed, ending, keys: None }
 }
 
 fn lease(key: &str, checkpoint: &str, sub: u64) -> Lease {

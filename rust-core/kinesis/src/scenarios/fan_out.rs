@@ -212,7 +212,10 @@ async fn a_restart_goes_on_behind_the_last_commit() {
     tokio::time::sleep(seconds(6)).await;
     let node = rig.node("a", FAN_OUT);
     let consumer = node.consume();
+    until("the record came again", SOON, || node.source.status()["repeatedEvents"] == 1).await;
     let wanted = [rig.stream.put("s0")];
     consumer.until(&wanted, SOON).await;
     assert_eq!(consumer.got(), wanted);
+    assert_eq!(node.source.counters(), [("EFO Deduplicated Events", 1)]);
+    assert_eq!(node.source.counters(), [], "told once");
 }

@@ -297,3 +297,42 @@ async fn what_was_read_under_a_lease_is_not_handed_out_after_it() {
     node.store.faults.cut(false);
     node.consume().until(&wanted, seconds(20)).await;
 }
+
+/// The old owner dies while it gives a shard away: before it has stored and released it, or in the middle of that.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_dies_in_a_hand_over_delays_it_by_the_lease_time_and_doubles_nothing_stored() {
+    for stored in [false, true] {
+        let rig = Rig::new(&["s0", "s1"]);
+        let a = rig.node("a", &[]);
+        until("it reads", SOON, || a.reads().len() == 2).await;
+        let mut wanted = vec![rig.stream.put("s0"), rig.stream.put("s1")];
+        let out = [a.next(SOON).await.unwrap().id, a.next(SOON).await.unwrap().id];
+        for _ in 0..20 {
+            a.store.faults.next("release", Fault::Hang);
+        }
+        let b = rig.node("b", &[]);
+        let from_b = b.consume();
+        until("one is being given away", seconds(60), || a.reads().len() == 1).await;
+        let given = if a.reads() == ["s0"] { "s1" } else { "s0" };
+        if stored {
+            out.iter().for_each(|id| a.source.settle(*id, true).unwrap());
+            until("it is stored", SOON, || rig.table.shard(given).sequence.is_some()).await;
+            until("the other is, too", SOON, || {
+                rig.table.rows_now().shards.values().all(|r| r.sequence.is_some())
+            })
+            .await;
+            wanted.clear();
+        }
+        assert_eq!(rig.owner(given).as_deref(), Some("a"), "not released");
+        wanted.extend(["s0", "s1"].map(|s| rig.stream.put(s)));
+        a.kill().await;
+        let dead = tokio::time::Instant::now();
+        until("b reads both", seconds(45), || b.reads().len() == 2).await;
+        assert!(dead.elapsed() > seconds(15), "{:?}: the lease had to end first", dead.elapsed());
+        wanted.extend(["s0", "s1"].map(|s| rig.stream.put(s)));
+        from_b.until(&wanted, SOON).await;
+        let mut got = from_b.got();
+        got.sort_unstable();
+        assert_eq!(got, wanted, "stored before the death: {stored}");
+    }
+}

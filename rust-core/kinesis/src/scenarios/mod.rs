@@ -3,6 +3,7 @@
 mod fan_out;
 mod interop;
 mod leases;
+mod listing;
 mod migration;
 mod odd;
 mod output;

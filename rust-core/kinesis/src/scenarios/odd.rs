@@ -213,6 +213,10 @@ async fn a_throttled_table_costs_no_lease_and_no_duplicate() {
     let mut got = [from_a.got(), from_b.got()].concat();
     got.sort_unstable();
     assert_eq!((got, epochs()), (written, before));
+    for node in [&a, &b] {
+        let counted = node.source.counters();
+        assert!(matches!(counted[..], [("Checkpoint Table Throttles", n)] if n >= 50), "{counted:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -313,3 +313,29 @@ async fn a_restart_goes_on_where_it_was_with_the_previous_position() {
     assert_eq!(lineage(&batch), lineage(&next));
     assert_eq!(next.parts[0].transit_uri, "kinesis://orders/s0");
 }
+
+/// After a reshard the Kinesis Producer Library sends what went to the wrong shard again; other producers mix keys.
+#[tokio::test(start_paused = true)]
+async fn aggregated_records_of_other_shards_are_counted_and_kept() {
+    let half = 1 << 127;
+    let rig = Rig::new(&["s0", "s1", "unknown"]);
+    rig.stream.set_keys("s0", 0..=half - 1);
+    rig.stream.set_keys("s1", half..=u128::MAX);
+    let node = rig.node("a", &[]);
+    let consumer = node.consume();
+    let rows = [("a", "{\"n\":101}"), ("b", "{\"n\":102}"), ("f", "{\"n\":103}")];
+    let aggregate = local_cloud::kpl_aggregate(rows.map(|(key, row)| (key, row.as_bytes())));
+    for shard in ["s0", "unknown"] {
+        rig.stream.put_data(shard, aggregate.clone());
+    }
+    until("all came", SOON, || consumer.got().len() == 6).await;
+    let strays = rows.iter().filter(|(key, _)| md5_of(key) >= half).count() as u64;
+    assert!((1..3).contains(&strays), "keys of both shards");
+    assert_eq!(node.source.counters(), [("Aggregated Records Of Other Shards", strays)]);
+    assert_eq!(node.source.status()["aggregatedRecordsOfOtherShards"], strays);
+}
+
+fn md5_of(key: &str) -> u128 {
+    use md5::Digest;
+    u128::from_be_bytes(md5::Md5::digest(key).into())
+}

@@ -57,10 +57,17 @@ async fn a_shard_that_was_quiet_goes_on_where_the_other_processor_stopped() {
     }
     tokio::time::sleep(seconds(60)).await;
     let wanted = [rig.stream.put("quiet"), rig.stream.put("busy")];
-    let (_node, consumer) = take_over(&rig, seconds(3_600), &[]).await;
+    let (node, consumer) = take_over(&rig, seconds(3_600), &[]).await;
     let mut got = consumer.got();
     got.sort_unstable();
     assert_eq!(got, wanted, "nothing from before, such as {before}");
+    let told = |text: &String| text.contains("is taken over");
+    let said: Vec<String> = consumer.said().into_iter().filter(told).collect();
+    let words = ["\"app\"", "\"orders\"", "stored positions of 1 shards", "2 shards have no position"];
+    assert!(said.len() == 1 && words.iter().all(|word| said[0].contains(word)), "{said:?}");
+    node.source.close(seconds(5)).await;
+    let (_node, consumer) = take_over(&rig, seconds(60), &[]).await;
+    assert!(!consumer.said().iter().any(told), "it is ours by now");
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,4 +119,11 @@ async fn a_start_in_time_does_not_pass_over_what_came_during_the_downtime() {
         [("Initial Stream Position", "AT_TIMESTAMP"), ("Stream Position Timestamp", "2025-11-01T13:00:00Z")];
     let node = rig.node("a", &stamp);
     node.consume().until(&wanted, SOON).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_table_is_not_called_taken_over() {
+    let rig = Rig::new(&["s0"]);
+    let (_node, consumer) = take_over(&rig, seconds(1), &[]).await;
+    assert!(!consumer.said().iter().any(|text| text.contains("is taken over")), "{:?}", consumer.said());
 }

@@ -202,3 +202,53 @@ async fn memory_is_bounded_and_given_back() {
     node.source.close(seconds(5)).await;
     assert_eq!(used(), 0);
 }
+
+/// Nothing is signed for two minutes, with an empty queue and with a full one, and alone or beside another node.
+#[tokio::test(start_paused = true)]
+async fn credentials_that_fail_for_two_minutes_are_told_and_lose_nothing() {
+    for (consumer_type, full) in [
+        ("SHARED_THROUGHPUT", false),
+        ("SHARED_THROUGHPUT", true),
+        ("ENHANCED_FAN_OUT", false),
+        ("ENHANCED_FAN_OUT", true),
+    ] {
+        let what = format!("{consumer_type}, full {full}");
+        let rig = Rig::new(&["s0", "s1"]);
+        let node = rig.node("a", &[("Consumer Type", consumer_type), ("Max Batch Size", "10")]);
+        let mut wanted = vec![rig.stream.put("s0"), rig.stream.put("s1")];
+        let first = node.consume();
+        first.until(&wanted, SOON).await;
+        until("both are stored", SOON, || ["s0", "s1"].iter().all(|s| rig.table.shard(s).sequence.is_some()))
+            .await;
+        let mut got = first.got();
+        let taking = (!full).then_some(first);
+        for _ in 0..20 {
+            wanted.extend(["s0", "s1"].map(|s| rig.stream.put(s)));
+        }
+        tokio::time::sleep(seconds(3)).await;
+        node.stream.faults.refuse(Some(Kind::Credentials));
+        node.store.faults.refuse(Some(Kind::Credentials));
+        rig.stream.end_subscriptions();
+        tokio::time::sleep(seconds(120)).await;
+        let mut said = texts(&node);
+        wanted.extend(["s0", "s1"].map(|s| rig.stream.put(s)));
+        node.stream.faults.refuse(None);
+        node.store.faults.refuse(None);
+        let taking = match taking {
+            Some(consumer) => {
+                said.extend(consumer.said().into_iter().map(|text| (Level::Error, text)));
+                got.clear();
+                consumer
+            }
+            None => node.consume(),
+        };
+        let all = || [got.clone(), taking.got()].concat();
+        until("it goes on", seconds(40), || wanted.iter().all(|n| all().contains(n))).await;
+        let mut all = all();
+        all.sort_unstable();
+        assert_eq!(all, wanted, "{what}: nothing twice");
+        let about = |text: &str| text.contains("credentials") && text.contains("AWS Access Key ID");
+        let told = said.iter().filter(|(level, text)| *level == Level::Error && about(text)).count();
+        assert!((1..=10).contains(&told), "{what}: {said:?}");
+    }
+}

@@ -92,6 +92,17 @@ fn attributes_counters_and_relationships_exist() {
     }
 }
 
+#[test]
+fn the_counters_are_those_that_are_counted() {
+    let sources = [sources(JAVA, ".java"), sources("rust-core/kinesis/src", ".rs")].concat().join("\n");
+    let rows = book::tables(&book::text(), "counter of ConsumeKinesis");
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let name = book::code(&row[0]);
+        assert!(sources.contains(&format!("\"{name}\"")), "no counter is called {name:?}");
+    }
+}
+
 /// String literals that go over several lines, joined.
 fn joined(source: &str) -> String {
     let mut out = String::new();

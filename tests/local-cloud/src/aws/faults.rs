@@ -41,6 +41,8 @@ pub enum Action {
         /// Time between them.
         every: Duration,
     },
+    /// The call is carried out and its answer is changed by this function before it is sent.
+    Rewrite(fn(&mut serde_json::Value)),
     /// A stream of events goes wrong after its greeting and `after` events.
     Events {
         /// Events that pass.
@@ -98,6 +100,7 @@ impl Action {
             Self::Reset => "fault:reset",
             Self::GoAway => "fault:go-away",
             Self::Drip { .. } => "fault:drip",
+            Self::Rewrite(_) => "fault:rewrite",
             Self::Events { .. } => "fault:events",
         }
     }

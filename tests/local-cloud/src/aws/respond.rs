@@ -11,6 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 
+use super::cbor;
 use super::error::AwsError;
 use super::faults::{Action, EventTrouble};
 use crate::kinesis::{EVENT_STREAM, Format};
@@ -40,6 +41,13 @@ impl Protocol {
         match self {
             Self::Kinesis(format) => format.encode(json),
             Self::DynamoDb => Bytes::from(json.to_string()),
+        }
+    }
+
+    fn decode(self, body: &[u8]) -> Option<serde_json::Value> {
+        match self {
+            Self::Kinesis(Format::Cbor) => serde_json::from_slice(&cbor::to_json(body)?).ok(),
+            _ => serde_json::from_slice(body).ok(),
         }
     }
 
@@ -110,6 +118,13 @@ pub(crate) fn spoilt(
         Action::StallInBody => first().chain(stream::pending()).boxed(),
         Action::Reset => first().chain(reset()).boxed(),
         Action::Drip { bytes, every } => drip(body.clone(), *bytes, *every),
+        Action::Rewrite(change) => {
+            let body = protocol.decode(&body).map_or(body, |mut json| {
+                change(&mut json);
+                protocol.encode(&json)
+            });
+            return answer(protocol, status, body);
+        }
         Action::GoAway => {
             connection.go_away();
             return answer(protocol, status, body);

@@ -9,6 +9,7 @@
 package io.shardflow.nifi.bridge;
 
 import java.util.List;
+import java.util.Map;
 
 /** An open source: the reading end of one stream. All methods may be called from several threads. */
 public interface KinesisSource {
@@ -30,6 +31,9 @@ public interface KinesisSource {
 
     /** What the user should be told; each message is given once. */
     List<Message> messages();
+
+    /** What was counted since the last call, by the names of counters. */
+    Map<String, Long> counters();
 
     /** Signs with these from now on. */
     void credentials(AwsKeys keys);

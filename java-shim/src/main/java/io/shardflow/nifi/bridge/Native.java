@@ -93,7 +93,7 @@ final class Native {
      *       first byte, bytes, rows, first and last offset token (empty when not known), reason
      *   <li>{@code ready}, how many at most, milliseconds to wait while there is none (sink): ids of uploads that began to
      *       want data or ended; each change is told once
-     *   <li>{@code counters} (sink): answers name, number, … of what was counted since the last time
+     *   <li>{@code counters}: answers name, number, … of what was counted since the last time
      *   <li>{@code abandon}, upload id (sink): answers nothing
      *   <li>{@code hurry} (sink): ends what waits for nothing but to know more of rejected rows, and no write waits for
      *       room any more; answers nothing

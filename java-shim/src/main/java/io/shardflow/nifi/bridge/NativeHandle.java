@@ -9,6 +9,7 @@
 package io.shardflow.nifi.bridge;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -32,6 +33,16 @@ class NativeHandle {
 
     public List<Message> messages() {
         return messages(Native.control(id, new String[] {"messages"}));
+    }
+
+    /** What was counted since the last call, by the names of counters. */
+    public Map<String, Long> counters() {
+        final String[] fields = Native.control(id, new String[] {"counters"});
+        final Map<String, Long> counters = new LinkedHashMap<>();
+        for (int i = 0; fields != null && i + 1 < fields.length; i += 2) {
+            counters.put(fields[i], Long.valueOf(fields[i + 1]));
+        }
+        return counters;
     }
 
     public byte[] status() {

@@ -9,7 +9,6 @@
 package io.shardflow.nifi.bridge;
 
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -53,16 +52,6 @@ final class NativeSink extends NativeHandle implements SnowpipeSink {
     @Override
     public List<Piece> pieces(final long upload) {
         return Piece.of(Native.control(id(), new String[] {"pieces", Long.toString(upload)}));
-    }
-
-    @Override
-    public Map<String, Long> counters() {
-        final String[] fields = Native.control(id(), new String[] {"counters"});
-        final Map<String, Long> counters = new LinkedHashMap<>();
-        for (int i = 0; fields != null && i + 1 < fields.length; i += 2) {
-            counters.put(fields[i], Long.valueOf(fields[i + 1]));
-        }
-        return counters;
     }
 
     @Override

@@ -48,6 +48,7 @@ import org.apache.nifi.migration.PropertyConfiguration;
 import org.apache.nifi.migration.RelationshipConfiguration;
 import org.apache.nifi.processor.AbstractSessionFactoryProcessor;
 import org.apache.nifi.processor.ProcessContext;
+import org.apache.nifi.processor.ProcessSession;
 import org.apache.nifi.processor.ProcessSessionFactory;
 import org.apache.nifi.processor.Relationship;
 import org.apache.nifi.processor.VerifiableProcessor;
@@ -216,6 +217,20 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
         } else {
             lastBatchNanos = nanos.getAsLong();
             new Emission(current, buffers, getLogger()).emit(parts, sessionFactory.createSession());
+        }
+        count(current, sessionFactory);
+    }
+
+    private void count(final KinesisSource current, final ProcessSessionFactory sessionFactory) {
+        try {
+            final Map<String, Long> counters = current.counters();
+            if (!counters.isEmpty()) {
+                final ProcessSession session = sessionFactory.createSession();
+                counters.forEach((name, added) -> session.adjustCounter(name, added, true));
+                session.commitAsync();
+            }
+        } catch (final NativeException e) {
+            getLogger().debug("Counts come later", e);
         }
     }
 

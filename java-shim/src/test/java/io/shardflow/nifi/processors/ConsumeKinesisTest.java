@@ -64,6 +64,16 @@ class ConsumeKinesisTest {
     }
 
     @Test
+    void whatTheCoreCountsIsCountedAlsoWithoutAnyRecord() {
+        bridge.source.counters.put("EFO Deduplicated Events", 3L);
+        runner.run();
+
+        assertEquals(3, runner.getCounterValue("EFO Deduplicated Events"));
+        runner.assertTransferCount(ConsumeKinesis.SUCCESS, 0);
+        assertTrue(bridge.source.counters.isEmpty());
+    }
+
+    @Test
     void rowsBecomeAFlowFileAndAreSettledAsCommitted() throws IOException {
         bridge.source.offer(7, false, ROWS, "aws.kinesis.shard.id", "shard-1", "record.count", "3");
         runner.run();

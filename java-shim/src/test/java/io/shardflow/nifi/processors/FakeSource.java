@@ -31,6 +31,7 @@ final class FakeSource implements KinesisSource {
     /** Batch id and whether it was committed, in order. */
     final List<Map.Entry<Long, Boolean>> settled = new ArrayList<>();
 
+    final Map<String, Long> counters = new HashMap<>();
     final List<String> calls = new ArrayList<>();
     final BlockingQueue<AwsKeys> given = new LinkedBlockingQueue<>();
     final BlockingQueue<String> refusals = new LinkedBlockingQueue<>();
@@ -102,6 +103,13 @@ final class FakeSource implements KinesisSource {
     public List<Message> messages() {
         final List<Message> drained = List.copyOf(messages);
         messages.clear();
+        return drained;
+    }
+
+    @Override
+    public Map<String, Long> counters() {
+        final Map<String, Long> drained = Map.copyOf(counters);
+        counters.clear();
         return drained;
     }
 
