@@ -6,6 +6,7 @@ mod command;
 mod demo;
 mod down;
 mod error;
+mod glibc;
 mod latency;
 mod licences;
 mod lint;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::{Error, Result, io};
+use crate::glibc;
 use crate::licences;
 use crate::place::Place;
 
@@ -19,7 +20,12 @@ pub fn build(place: &Place) -> Result<PathBuf> {
         // dependencies differently and compile them again.
         command::run(cargo().current_dir(&place.root).args(["build", "--workspace", "--quiet"]))?;
     }
-    pack(place, &place.program("xtask")?.with_file_name(library_file("bridge")))
+    let library = pack(place, &place.program("xtask")?.with_file_name(library_file("bridge")))?;
+    if let Some(problem) = glibc::too_new(needed(&library)?) {
+        // It runs here, which is enough for it.
+        eprintln!("note: not to be handed out, {problem}");
+    }
+    Ok(library)
 }
 
 /// As [`build`], with the optimised library for a NAR that is handed out.
@@ -27,7 +33,16 @@ pub fn build_release(place: &Place) -> Result<PathBuf> {
     command::run(cargo().current_dir(&place.root).args(["build", "--release", "-p", "bridge"]))?;
     let profile = place.program("xtask")?;
     let target = profile.parent().and_then(Path::parent).unwrap_or(&place.root);
-    pack(place, &target.join("release").join(library_file("bridge")))
+    let library = pack(place, &target.join("release").join(library_file("bridge")))?;
+    match glibc::too_new(needed(&library)?) {
+        Some(problem) => Err(Error::Other(problem)),
+        None => Ok(library),
+    }
+}
+
+fn needed(library: &Path) -> Result<Option<glibc::Version>> {
+    let content = fs::read(library).map_err(io(format!("reading {}", library.display())))?;
+    glibc::needed(&content)
 }
 
 fn pack(place: &Place, built: &Path) -> Result<PathBuf> {

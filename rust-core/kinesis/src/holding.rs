@@ -101,6 +101,7 @@ pub(crate) async fn acquire(core: &Arc<Core>, claim: Claim) -> Result<(), Troubl
 fn shard(core: &Core, claim: &Claim, row: &ShardRow, lease: Lease) -> Shard {
     let config = &core.config;
     let listed = lock(&core.known).shards.clone();
+    let keys = listed.iter().find(|s| s.id == claim.shard).and_then(|s| s.keys.clone());
     let mark = Mark { done: row.done(), last_row: row.last_row.clone().unwrap_or_else(ShardedNumber::zero) };
     let shaper = Shaper {
         stream: config.stream_name.clone(),
@@ -109,7 +110,8 @@ fn shard(core: &Core, claim: &Claim, row: &ShardRow, lease: Lease) -> Shard {
         output: config.output_strategy,
         format: config.arrival_format,
         full: config.max_batch_size,
-        keys: listed.iter().find(|s| s.id == claim.shard).and_then(|s| s.keys.clone()),
+        // A shard that takes all keys saves the work of looking at them.
+        keys: keys.filter(|keys| *keys != (0..=u128::MAX)),
     };
     Shard::new(
         core.serials.fetch_add(1, Ordering::Relaxed),
