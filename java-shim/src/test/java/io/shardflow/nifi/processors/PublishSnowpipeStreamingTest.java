@@ -16,7 +16,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.shardflow.nifi.bridge.ErrorCode;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.Outcome.State;
-import io.shardflow.nifi.bridge.Piece;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -288,93 +287,6 @@ class PublishSnowpipeStreamingTest {
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
         assertFalse(sink.begun.getFirst().containsKey("Offset Token Start"));
         assertEquals("ELASTIC", bridge.configurations.getFirst().get("Channel Type"));
-    }
-
-    @Test
-    void aRowThatIsTooLargeLeavesAloneForFailure() {
-        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
-        runner.run(5);
-
-        final MockFlowFile row = only("failure");
-        row.assertContentEquals("{\"a\":2}\n");
-        row.assertAttributeEquals(Attributes.OFFSET_START, "2");
-        row.assertAttributeEquals(Attributes.OFFSET_END, "2");
-        row.assertAttributeEquals(Attributes.MESSAGE, "too large");
-        row.assertAttributeEquals("shard", "s");
-        row.assertAttributeEquals("record.count", "1");
-        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
-    }
-
-    @Test
-    void contentThatIsAskedForOnceMoreIsReadAgainAndNothingIsTakenOutTwice() {
-        sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.WANT_DATA, State.COMMITTED);
-        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
-        runner.run(5);
-
-        assertEquals(2, sink.finished.get(1L));
-        only("failure").assertContentEquals("{\"a\":2}\n");
-        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
-    }
-
-    @Test
-    void aRowThatIsTooLargeLeavesOnceHoweverOftenItsFlowFileIsBegun() {
-        final int[] begun = {0};
-        sink.script = upload -> begun[0]++ == 0
-                ? List.of(State.WANT_DATA, State.IN_FLIGHT, State.RETRY)
-                : List.of(State.WANT_DATA, State.IN_FLIGHT, State.COMMITTED);
-        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n", 1);
-        runner.run(10);
-
-        only("failure").assertContentEquals("{\"a\":2}\n");
-        only("success").assertContentEquals("{\"a\":1}\n");
-    }
-
-    @Test
-    void aFlowFileThatFailsIsKeptWhole() {
-        sink.script = upload -> List.of(State.WANT_DATA, State.FAILED);
-        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue(ROWS, 1);
-        runner.run(5);
-
-        only("failure").assertContentEquals(ROWS);
-    }
-
-    @Test
-    void rowsTooLargeAndRejectedOnesLeaveTheirFlowFileEachTheirWay() {
-        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
-        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
-        runner.run(5);
-
-        only("failure").assertContentEquals("{\"a\":2}\n");
-        only("invalid").assertContentEquals("{\"a\":1}\n");
-        only("success").assertContentEquals("{\"a\":3}\n");
-    }
-
-    @Test
-    void onlyTheRowsThatMayBeRejectedAreInvalidWhenTheyAreKnown() {
-        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
-        sink.rowErrors = 1;
-        sink.message = "rejected";
-        // The last line has no line feed, which the length counts all the same.
-        sink.pieces.add(new Piece(Piece.Way.INVALID, 16, 8, 1, "3", "3", "rejected"));
-        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}", 1);
-        runner.run(1);
-
-        final MockFlowFile invalid = only("invalid");
-        invalid.assertContentEquals("{\"a\":1}\n{\"a\":3}");
-        invalid.assertAttributeEquals(Attributes.ROW_ERRORS, "1");
-        invalid.assertAttributeEquals(Attributes.OFFSET_START, "1");
-        invalid.assertAttributeEquals(Attributes.OFFSET_END, "3");
-        final MockFlowFile rest = only("success");
-        rest.assertContentEquals("{\"a\":2}\n");
-        rest.assertAttributeEquals(Attributes.ROW_ERRORS, "0");
-        rest.assertAttributeNotExists(Attributes.MESSAGE);
     }
 
     @Test

@@ -1,0 +1,133 @@
+/*
+ * Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+ * the License. You may obtain a copy of the License at http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software distributed under the License is distributed on
+ * an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the License for the
+ * specific language governing permissions and limitations under the License.
+ */
+package io.shardflow.nifi.processors;
+
+import static io.shardflow.nifi.processors.PublishSnowpipeStreamingTest.ROWS;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.shardflow.nifi.bridge.Outcome.State;
+import io.shardflow.nifi.bridge.Piece;
+import java.util.List;
+import java.util.Map;
+import org.apache.nifi.util.MockFlowFile;
+import org.apache.nifi.util.TestRunner;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Rows that leave their FlowFile: for failure, or as invalid. */
+class PublishSnowpipeStreamingPiecesTest {
+
+    private final FakeBridge bridge = new FakeBridge();
+    private final FakeSink sink = bridge.sink;
+    private TestRunner runner;
+
+    @BeforeEach
+    void createRunner() {
+        runner = PublishSnowpipeStreamingTest.configured(bridge);
+    }
+
+    @Test
+    void aRowThatIsTooLargeLeavesAloneForFailure() {
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        runner.run(5);
+
+        final MockFlowFile row = only("failure");
+        row.assertContentEquals("{\"a\":2}\n");
+        row.assertAttributeEquals(Attributes.OFFSET_START, "2");
+        row.assertAttributeEquals(Attributes.OFFSET_END, "2");
+        row.assertAttributeEquals(Attributes.MESSAGE, "too large");
+        row.assertAttributeEquals("shard", "s");
+        row.assertAttributeEquals("record.count", "1");
+        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
+    }
+
+    @Test
+    void contentThatIsAskedForOnceMoreIsReadAgainAndNothingIsTakenOutTwice() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.WANT_DATA, State.COMMITTED);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        runner.run(5);
+
+        assertEquals(2, sink.finished.get(1L));
+        only("failure").assertContentEquals("{\"a\":2}\n");
+        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
+    }
+
+    @Test
+    void aRowThatIsTooLargeLeavesOnceHoweverOftenItsFlowFileIsBegun() {
+        final int[] begun = {0};
+        sink.script = upload -> begun[0]++ == 0
+                ? List.of(State.WANT_DATA, State.IN_FLIGHT, State.RETRY)
+                : List.of(State.WANT_DATA, State.IN_FLIGHT, State.COMMITTED);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n", 1);
+        runner.run(10);
+
+        only("failure").assertContentEquals("{\"a\":2}\n");
+        only("success").assertContentEquals("{\"a\":1}\n");
+    }
+
+    @Test
+    void aFlowFileThatFailsIsKeptWhole() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.FAILED);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        enqueue(ROWS, 1);
+        runner.run(5);
+
+        only("failure").assertContentEquals(ROWS);
+    }
+
+    @Test
+    void rowsTooLargeAndRejectedOnesLeaveTheirFlowFileEachTheirWay() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        runner.run(5);
+
+        only("failure").assertContentEquals("{\"a\":2}\n");
+        only("invalid").assertContentEquals("{\"a\":1}\n");
+        only("success").assertContentEquals("{\"a\":3}\n");
+    }
+
+    @Test
+    void onlyTheRowsThatMayBeRejectedAreInvalidWhenTheyAreKnown() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
+        sink.rowErrors = 1;
+        sink.message = "rejected";
+        // The last line has no line feed, which the length counts all the same.
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 16, 8, 1, "3", "3", "rejected"));
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
+        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}", 1);
+        runner.run(1);
+
+        final MockFlowFile invalid = only("invalid");
+        invalid.assertContentEquals("{\"a\":1}\n{\"a\":3}");
+        invalid.assertAttributeEquals(Attributes.ROW_ERRORS, "1");
+        invalid.assertAttributeEquals(Attributes.OFFSET_START, "1");
+        invalid.assertAttributeEquals(Attributes.OFFSET_END, "3");
+        final MockFlowFile rest = only("success");
+        rest.assertContentEquals("{\"a\":2}\n");
+        rest.assertAttributeEquals(Attributes.ROW_ERRORS, "0");
+        rest.assertAttributeNotExists(Attributes.MESSAGE);
+    }
+
+    private void enqueue(final String content, final int count) {
+        for (int i = 1; i <= count; i++) {
+            final String number = Integer.toString(i);
+            runner.enqueue(content, Map.of("start", number, "end", number, "shard", "s"));
+        }
+    }
+
+    private MockFlowFile only(final String relationship) {
+        runner.assertTransferCount(relationship, 1);
+        return runner.getFlowFilesForRelationship(relationship).getFirst();
+    }
+}
