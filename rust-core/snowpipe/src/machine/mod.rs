@@ -12,6 +12,7 @@ mod errors;
 mod explain;
 mod grant;
 mod holes;
+mod limbo;
 mod open;
 mod pace;
 #[cfg(test)]

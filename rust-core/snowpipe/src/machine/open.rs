@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use super::errors::{Append, Range};
+use super::errors::Append;
 use super::types::{Action, Fault, FaultClass, Id, Now, Opened, Settled, Token};
 use super::{Machine, Phase};
 use crate::fault::bad_status;
@@ -12,8 +12,6 @@ use bulletin::Level;
 
 /// Uncommitted rows are waited for this long, then the open discards them (the rule of Snowflake's own SDK).
 const FORCE_AFTER: Duration = Duration::from_secs(120);
-/// Rows of an invalidated channel wait this long for the channel to open again, then go back to their queue.
-const LIMBO: Duration = Duration::from_secs(150);
 /// Recoveries in a row without progress, then the first upload concerned fails.
 const STRIKES: u32 = 5;
 /// The same when another client keeps taking the channel over.
@@ -26,8 +24,6 @@ const REJECTIONS: u32 = 3;
 const MISSING: Duration = Duration::from_secs(120);
 /// An open without an answer is a bulletin from here on.
 const SLOW_OPEN: Duration = Duration::from_secs(10);
-/// Bodies not shared by uploads after one that was refused and shared.
-const ALONE: u32 = 32;
 /// A refused channel is looked at again after this time.
 const REFUSED: Duration = Duration::from_secs(30);
 
@@ -96,6 +92,14 @@ impl Link {
         match self {
             Link::Open { opened, .. } => *opened,
             _ => Duration::ZERO,
+        }
+    }
+
+    /// Since when the channel is being opened.
+    pub(super) fn opening_since(&self) -> Option<Now> {
+        match self {
+            Link::Opening(opening) => Some(opening.since),
+            _ => None,
         }
     }
 
@@ -301,50 +305,6 @@ impl Machine {
         self.settle_limbo(&opened.status);
     }
 
-    /// Decides what became of the rows that were under way when the channel was invalidated.
-    fn settle_limbo(&mut self, status: &super::ChannelStatus) {
-        let limbo: Vec<Id> = self.uploads.iter().filter(|(_, u)| u.limbo).map(|(id, _)| *id).collect();
-        let (done, open): (Vec<Id>, Vec<Id>) =
-            limbo.into_iter().partition(|id| self.uploads.get(id).is_some_and(|u| self.is_done(u)));
-        let window: Vec<(Id, Range)> = done.iter().filter_map(|id| self.range_of(*id)).collect();
-        let mut bodies = std::mem::take(&mut self.unsettled);
-        bodies.retain(|body| !self.rules.tracked || self.covers(&body.token));
-        let rejected = self.errors.has_grown(status);
-        self.finish(status, &window, &bodies);
-        if rejected {
-            // The channel may have had another owner meanwhile.
-            self.errors.doubt(status, self.committed.as_ref());
-        }
-        let blame = self.blame.take();
-        let blamed: Vec<Id> = open
-            .iter()
-            .filter(|id| {
-                self.uploads
-                    .get(id)
-                    .zip(blame.as_ref())
-                    .is_some_and(|(u, b)| u.span.start <= b.last && u.span.end >= b.first)
-            })
-            .copied()
-            .collect();
-        if blamed.len() > 1 {
-            self.alone = ALONE;
-        }
-        for id in open {
-            match &blame {
-                Some(blame) if blamed == [id] => {
-                    let reason = format!("{}: {}", self.rules.label, blame.reason);
-                    self.say(Level::Error, "blame", reason.clone());
-                    self.fail(id, reason);
-                }
-                Some(blame) => self.settle(id, Settled::Retry(blame.reason.clone())),
-                None => {
-                    let text = "the channel was opened anew before these rows were committed";
-                    self.settle(id, Settled::Retry(text.to_owned()));
-                }
-            }
-        }
-    }
-
     /// An open that is not answered is worth a word before its time-out.
     pub(super) fn slow_open(&mut self, now: Now) {
         let waited = match &self.link {
@@ -364,23 +324,10 @@ impl Machine {
         self.say(Level::Warn, "slow-open", text);
     }
 
-    /// Rows in limbo go back to their queue when the channel does not open for long.
-    pub(super) fn end_limbo(&mut self, now: Now) {
-        match &self.link {
-            Link::Opening(opening) if now >= opening.since + LIMBO => {}
-            _ => return,
-        }
-        let limbo: Vec<Id> = self.uploads.iter().filter(|(_, u)| u.limbo).map(|(id, _)| *id).collect();
-        for id in limbo {
-            let text = format!("the channel did not open again within {} s", LIMBO.as_secs());
-            self.settle(id, Settled::Retry(text));
-        }
-    }
-
     /// When an opening channel wants to be looked at again.
     pub(super) fn opening_wake(&self) -> Option<Now> {
         let Link::Opening(opening) = &self.link else { return None };
-        let limbo = self.uploads.values().any(|u| u.limbo).then(|| opening.since + LIMBO);
+        let limbo = self.limbo_wake();
         let next = match opening.asked {
             false => opening.next_at,
             true => (opening.asked_at + SLOW_OPEN).max(self.say_at),
