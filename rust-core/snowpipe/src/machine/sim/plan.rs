@@ -40,7 +40,8 @@ pub(super) struct Plan {
     pub(super) queues: Vec<Vec<FlowFile>>,
     /// Whether FlowFiles wait for what never comes, and are given up.
     pub(super) losing: bool,
-    /// One process does it all: only it knows which rows were given up, or fit into no request.
+    /// One process does it all: only it knows which rows were given up, or fit into no request. After its end the rows behind
+    /// such ones wait as behind any that are missing.
     pub(super) alone: bool,
     /// Bodies may be found too large.
     pub(super) splits: bool,
