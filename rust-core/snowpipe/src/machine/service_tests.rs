@@ -48,6 +48,18 @@ impl Bench {
         bench.acknowledge();
         bench
     }
+
+    /// An upload to 20 and the beginning of one to 30 in a body, its append asked for.
+    fn in_a_shared_body() -> Self {
+        let mut bench = Bench::open(Some(10));
+        bench.begin(1, 20, 20, Some(10));
+        bench.event(Event::Memory { upload: 1 });
+        bench.event(Event::Finished { upload: 1, rows: 5, open: true, refused_rows: 0 });
+        bench.begin(2, 30, 30, Some(20));
+        bench.event(Event::Memory { upload: 2 });
+        bench.event(Event::Cut { body: Body { before: token(10), ..body(1, 30, 20, false) } });
+        bench
+    }
 }
 
 #[test]
@@ -70,13 +82,7 @@ fn rejected_rows_of_an_upload_in_several_bodies_are_charged_to_it() {
 #[test]
 fn rejected_rows_of_a_body_that_begins_with_another_upload_are_charged_to_both() {
     for told_early in [false, true] {
-        let mut bench = Bench::open(Some(10));
-        bench.begin(1, 20, 20, Some(10));
-        bench.event(Event::Memory { upload: 1 });
-        bench.event(Event::Finished { upload: 1, rows: 5, open: true, refused_rows: 0 });
-        bench.begin(2, 30, 30, Some(20));
-        bench.event(Event::Memory { upload: 2 });
-        bench.event(Event::Cut { body: Body { before: token(10), ..body(1, 30, 20, false) } });
+        let mut bench = Bench::in_a_shared_body();
         bench.acknowledge();
         bench.finish(2);
         bench.event(Event::Cut { body: body(2, 30, 20, true) });
@@ -92,13 +98,7 @@ fn rejected_rows_of_a_body_that_begins_with_another_upload_are_charged_to_both()
 
 #[test]
 fn a_refused_body_is_blamed_on_each_upload_with_rows_in_it() {
-    let mut bench = Bench::open(Some(10));
-    bench.begin(1, 20, 20, Some(10));
-    bench.event(Event::Memory { upload: 1 });
-    bench.event(Event::Finished { upload: 1, rows: 5, open: true, refused_rows: 0 });
-    bench.begin(2, 30, 30, Some(20));
-    bench.event(Event::Memory { upload: 2 });
-    bench.event(Event::Cut { body: Body { before: token(10), ..body(1, 30, 20, false) } });
+    let mut bench = Bench::in_a_shared_body();
     let (asked, attempt) = bench.append_asked().unwrap();
     let refused = Err(fault(FaultClass::Rejected));
     bench.event(Event::Appended { body: asked, attempt, answer: refused });
