@@ -120,7 +120,7 @@ impl Actor {
             Action::AskMemory { upload, bytes } => self.ask_memory(upload, bytes),
             Action::CancelMemory { upload } => self.cancel_memory(upload),
             Action::Grant { upload, floor, before } => self.grant(upload, floor, before),
-            Action::Seal => return Some(self.channel.seal()),
+            Action::Seal => self.channel.seal(),
             Action::Split { body } => return Some(self.split(body)),
             Action::DropBody { body } => self.channel.drop_body(body),
             Action::Discard => self.live_from = self.channel.discard(),

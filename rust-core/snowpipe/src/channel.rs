@@ -176,12 +176,12 @@ impl Channel {
         }
     }
 
-    /// Closes the open body when no upload is in the middle of it.
-    pub(crate) fn seal(&self) -> Event {
+    /// Closes the open body when no upload is in the middle of it. It is told like one that became full, after all that
+    /// the writer told before: bodies leave in the order in which they are told.
+    pub(crate) fn seal(&self) {
         let mut writer = self.lock();
-        match writer.assembler.seal() {
-            Ok(Some(sealed)) => Event::Cut { body: writer.close(sealed) },
-            _ => Event::SealBusy,
+        if let Ok(sealed) = writer.assembler.seal() {
+            self.store(&mut writer, sealed.into_iter().collect());
         }
     }
 

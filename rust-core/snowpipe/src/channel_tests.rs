@@ -36,6 +36,33 @@ fn full_channel() -> Channel {
 }
 
 #[test]
+fn a_body_that_is_asked_for_follows_what_was_closed_before() {
+    let (events, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let pipe = PipePath { database: "D".to_owned(), schema: "S".to_owned(), pipe: "P".to_owned() };
+    let channel = Channel::new(pipe, "c".to_owned(), None, events, &Compressors::new(1), "");
+    let ready = Arc::default();
+    for upload in 1..=3 {
+        let token: Token = upload.to_string().parse().unwrap();
+        let (start, end, before) = (token.clone(), token, Token::zero());
+        channel.start(Job { upload, start, end, floor: None, before, size: 4 << 20 }, None);
+        let rows = b"{\"a\":\"bcdefghijklmnopqrstuvwxyz\"}\n".repeat((4 << 20) / 36);
+        channel.write(upload, &rows, PATIENCE).unwrap();
+        channel.finish(upload, &Cell::new(String::new(), 0, (Arc::clone(&ready), upload)));
+    }
+    channel.seal();
+    let mut order = Vec::new();
+    while let Ok(event) = told.try_recv() {
+        order.push(match event {
+            Event::Cut { body } => format!("body {} to {}", body.id, body.last),
+            Event::Finished { upload, .. } => format!("end of {upload}"),
+            other => format!("{other:?}"),
+        });
+    }
+    let wanted = ["end of 1", "body 1 to 1", "end of 2", "body 2 to 2", "end of 3", "body 3 to 3"];
+    assert_eq!(order, wanted);
+}
+
+#[test]
 fn a_stop_that_is_near_sends_waiting_writers_back() {
     let channel = full_channel();
     let (told, answers) = mpsc::channel();

@@ -212,7 +212,6 @@ impl Machine {
             Event::Begin { upload, span } => self.begin(upload, span, now),
             Event::Memory { upload } => self.memory(upload),
             Event::Cut { body } => self.cut(body),
-            Event::SealBusy => {}
             Event::Finished { upload, rows, open, refused_rows } => {
                 self.finished(upload, rows, open, refused_rows);
             }

@@ -159,9 +159,12 @@ impl World {
         let node = &mut self.nodes[at];
         match action {
             Action::Open { attempt, force } => self.call(at, Call::Open { attempt, force }),
-            Action::AskMemory { upload, .. } => events.push_back(Event::Memory { upload }),
+            Action::AskMemory { upload, .. } => node.mail.push_back(Event::Memory { upload }),
             Action::Grant { upload, floor, before } => node.grant(upload, floor, before),
-            Action::Seal => events.push_back(node.seal(&self.plan)),
+            Action::Seal => {
+                let cut = node.seal(&self.plan);
+                node.mail.extend(cut);
+            }
             Action::Split { body } => events.push_back(node.split(body, &self.plan)),
             Action::Append { body, attempt, continuation, last, .. } => {
                 let rows = node.rows(body);
@@ -180,7 +183,8 @@ impl World {
 
     fn settle(&mut self, at: usize, upload: Id, outcome: &Settled) {
         let node = &mut self.nodes[at];
-        let begun = node.begun.remove(&upload).unwrap();
+        // Given back meanwhile: nobody listens.
+        let Some(begun) = node.begun.remove(&upload) else { return };
         if self.ledger.settle(&self.plan, &self.service, (at, node.life), &begun, outcome) {
             node.queue.push(begun.flow_file);
             return;
@@ -199,7 +203,7 @@ impl World {
         if !self.nodes[at].queue.is_empty() && self.nodes[at].begun.len() < BEGUN {
             let pick = self.rng.random_range(0..self.nodes[at].queue.len());
             let event = self.nodes[at].begin(pick, &self.plan);
-            self.event(at, event);
+            self.nodes[at].mail.push_back(event);
         }
         // A held FlowFile goes back to its queue now and then, otherwise its predecessor may never be begun.
         let full = self.nodes[at].begun.len() >= BEGUN && self.rng.random_ratio(1, 20);
@@ -207,13 +211,23 @@ impl World {
             let ids: Vec<Id> = self.nodes[at].begun.keys().copied().collect();
             if let Some(id) = ids.get(self.rng.random_range(0..ids.len().max(1))).copied() {
                 let event = self.nodes[at].abandon(id);
-                self.event(at, event);
+                self.nodes[at].mail.push_back(event);
             }
         }
         if self.nodes[at].is_granted() && !self.rng.random_bool(0.3) {
-            for event in self.nodes[at].write(&self.plan) {
-                self.event(at, event);
-            }
+            let events = self.nodes[at].write(&self.plan);
+            self.nodes[at].mail.extend(events);
+        }
+    }
+
+    /// The machine is told some of what has happened, or all of it.
+    fn deliver(&mut self, at: usize) {
+        let waiting = self.nodes[at].mail.len();
+        let all = self.rng.random_bool(0.5);
+        let count = if all { waiting } else { self.rng.random_range(0..=waiting) };
+        for _ in 0..count {
+            let Some(event) = self.nodes[at].mail.pop_front() else { return };
+            self.event(at, event);
         }
     }
 
@@ -226,7 +240,7 @@ impl World {
         while let Some(entry) = self.answers.first_entry().filter(|e| e.key().0 <= self.now) {
             let (node, life, event) = entry.remove();
             if self.nodes[node].life == life {
-                self.event(node, event);
+                self.nodes[node].mail.push_back(event);
             }
         }
         if self.rng.random_ratio(1, 4) {
@@ -239,6 +253,7 @@ impl World {
         }
         for at in 0..self.nodes.len() {
             self.user(at);
+            self.deliver(at);
             if self.nodes[at].watching && self.rng.random_ratio(1, 3) {
                 let asked = self.now;
                 self.call(at, Call::Status { asked });

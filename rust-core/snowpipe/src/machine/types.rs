@@ -173,12 +173,10 @@ pub(crate) enum Event {
     Memory {
         upload: Id,
     },
-    /// A body was closed, by size or as asked.
+    /// A body was closed, by size or as asked. It comes after everything that was told of the rows in it.
     Cut {
         body: Body,
     },
-    /// The open body cannot be closed now: an upload has rows in it and is not finished.
-    SealBusy,
     /// All rows were handed over; `rows` of them are in bodies or were in the channel before, the last ones in the open body
     /// if `open`.
     Finished {

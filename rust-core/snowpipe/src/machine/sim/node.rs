@@ -46,6 +46,8 @@ pub(super) struct Node {
     /// FlowFiles that have left the queue lately.
     pub(super) gone: VecDeque<FlowFile>,
     pub(super) watching: bool,
+    /// Events on their way to the machine, in order; only the clock and its own actions pass them.
+    pub(super) mail: VecDeque<Event>,
     granted: Option<Granted>,
     open: Open,
     bodies: BTreeMap<BodyId, (Body, Vec<u64>)>,
@@ -66,6 +68,7 @@ impl Node {
             begun: BTreeMap::new(),
             gone: VecDeque::new(),
             watching: false,
+            mail: VecDeque::new(),
             granted: None,
             open: Open::default(),
             bodies: BTreeMap::new(),
@@ -108,6 +111,10 @@ impl Node {
     }
 
     pub(super) fn grant(&mut self, upload: Id, floor: Option<Token>, before: Token) {
+        if !self.begun.contains_key(&upload) {
+            // Given back meanwhile; the machine will hear of it.
+            return;
+        }
         assert!(self.granted.is_none(), "two uploads are granted at once");
         self.granted = Some(Granted { upload, floor, before });
     }
@@ -162,10 +169,10 @@ impl Node {
     }
 
     /// Closes the open body when it holds whole uploads only.
-    pub(super) fn seal(&mut self, plan: &Plan) -> Event {
+    pub(super) fn seal(&mut self, plan: &Plan) -> Option<Event> {
         match self.open.partial {
-            true => Event::SealBusy,
-            false => self.cut(plan, &Token::zero(), &Token::zero()).unwrap_or(Event::SealBusy),
+            true => None,
+            false => self.cut(plan, &Token::zero(), &Token::zero()),
         }
     }
 
