@@ -61,8 +61,9 @@ pub struct Sink {
     /// Uploads whose end was told, oldest first.
     ended: Mutex<VecDeque<Id>>,
     next: AtomicU64,
-    /// Offset token of the next upload where the source has none.
-    number: AtomicU64,
+    /// Offset token of the next upload where the source has none. Held until the channel is told, which relies on hearing
+    /// of them in order.
+    number: Mutex<u64>,
 }
 
 /// Pipe and name of a channel.
@@ -114,7 +115,7 @@ impl Sink {
             ready: Arc::default(),
             ended: Mutex::default(),
             next: AtomicU64::new(1),
-            number: AtomicU64::new(number),
+            number: Mutex::new(number),
         }
     }
 
@@ -126,7 +127,8 @@ impl Sink {
         if self.core.stop.is_cancelled() {
             return Err(SinkError::Closed);
         }
-        let span = self.span(&upload)?;
+        let mut number = lock(&self.number);
+        let span = self.span(&upload, &mut number)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.sweep();
         let place = self.place(&upload, id);
@@ -151,7 +153,7 @@ impl Sink {
         Ok(id)
     }
 
-    fn span(&self, upload: &UploadRequest) -> Result<Span, SinkError> {
+    fn span(&self, upload: &UploadRequest, next: &mut u64) -> Result<Span, SinkError> {
         let missing = |name: &str| {
             SinkError::from(ConfigError::new(
                 name,
@@ -160,9 +162,9 @@ impl Sink {
         };
         let (start, end, previous) = match self.core.config.resolution {
             Resolution::Disabled => {
-                let number = self.number.fetch_add(1000, Ordering::Relaxed).to_string();
                 let token: ShardedNumber =
-                    number.parse().map_err(|_| ConfigError::new("Offset Token", "out of range"))?;
+                    next.to_string().parse().map_err(|_| ConfigError::new("Offset Token", "out of range"))?;
+                *next += 1000;
                 (token.clone(), token, None)
             }
             Resolution::FlowFile => {

@@ -45,6 +45,33 @@ async fn without_tracking_every_flow_file_is_published_at_least_once() {
     world.stop().await;
 }
 
+/// Of two that are begun at once, the channel must not hear of the later number first: it would take the earlier one for
+/// stored when the later one is.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tracking_flow_files_of_many_threads_come_in_the_order_of_their_numbers() {
+    const EACH: u64 = 4_000;
+    let changes = [
+        ("Offset Tracking Resolution", "DISABLED"),
+        ("Offset Token Record Pointer", ""),
+        ("Snowflake Endpoint Override URL", "https://127.0.0.1:9"),
+    ];
+    let world = World::with(NO_DELAY, &changes).await;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..EACH {
+                    world.begin(&world.sink, 1, 1, 0);
+                }
+            });
+        }
+    });
+    let last = world.begin(&world.sink, 1, 1, 0);
+    world.sink.advance(last, Duration::from_millis(500)).await.unwrap();
+    let defects: Vec<_> = world.sink.messages().into_iter().filter(|m| m.text.contains("defect")).collect();
+    assert!(defects.is_empty(), "{defects:?}");
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_tracking_two_nodes_may_share_a_channel() {
     let changes = [("Offset Tracking Resolution", "DISABLED"), ("Offset Token Record Pointer", "")];

@@ -36,6 +36,8 @@ enum Turn {
 
 impl Machine {
     pub(super) fn begin(&mut self, upload: Id, span: Span, now: Now) {
+        debug_assert!(self.rules.tracked || self.latest < Some(span.start.clone()), "out of order");
+        self.latest = Some(span.start.clone());
         let target = Some(span.end.clone());
         let known = Upload {
             span,

@@ -90,6 +90,8 @@ pub(crate) struct Machine {
     rng: StdRng,
     link: Link,
     uploads: BTreeMap<Id, Upload>,
+    /// Start of the upload that was begun last. Without tracking each is beyond those before it.
+    latest: Option<Token>,
     /// Uploads that wait for their turn, in order; at most one of them has asked for memory.
     queue: BTreeSet<(Token, Token, Id)>,
     asked: Option<Id>,
@@ -142,6 +144,7 @@ impl Machine {
             rng: StdRng::seed_from_u64(seed),
             link: Link::Closed,
             uploads: BTreeMap::new(),
+            latest: None,
             queue: BTreeSet::new(),
             asked: None,
             covered: BTreeSet::new(),
