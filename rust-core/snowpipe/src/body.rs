@@ -259,9 +259,12 @@ impl Assembler {
         let offset = current.layout.position();
         for row in record::lines(piece) {
             if !whole {
-                let token = row_token(row, &self.pointer).map_err(|error| {
-                    format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
-                })?;
+                let token = row_token(row, &self.pointer)
+                    .map_err(|error| error.to_string())
+                    .and_then(|token| current.job.check(token, &self.pointer))
+                    .map_err(|error| {
+                        format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
+                    })?;
                 if token > *floor {
                     current.trimming = false;
                     let at = row.as_ptr() as usize - piece.as_ptr() as usize;
@@ -290,7 +293,12 @@ impl Assembler {
 
     fn token_of(&self, row: &[u8]) -> Result<Token, String> {
         let number = self.current.as_ref().map_or(0, |c| c.counts.sent + c.counts.skipped);
-        row_token(row, &self.pointer).map_err(|error| format!("a row near row {number}: {error}"))
+        let token = row_token(row, &self.pointer).map_err(|error| error.to_string());
+        let checked = token.and_then(|token| match &self.current {
+            Some(current) => current.job.check(token, &self.pointer),
+            None => Ok(token),
+        });
+        checked.map_err(|error| format!("a row near row {number}: {error}"))
     }
 
     /// Closes the open body in the middle of an upload or after one.
@@ -344,6 +352,9 @@ impl Assembler {
         if let Some(mut row) = begun.filter(|row| !row.is_empty()) {
             row.push(b'\n');
             self.piece(&row, &mut sealed)?;
+        }
+        if self.partial && !self.pointer.is_empty() {
+            self.token_of(&self.last_row)?;
         }
         let Some(mut current) = self.current.take() else {
             return Ok(Finished { sealed, ..Finished::default() });

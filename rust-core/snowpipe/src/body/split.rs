@@ -21,7 +21,11 @@ impl Assembler {
             false => {
                 let row = record::lines(head).last().unwrap_or_default();
                 let next = record::lines(tail).next().unwrap_or_default();
-                let token = |row| row_token(row, &self.pointer).map_err(|error| error.to_string());
+                let token = |row| match row_token(row, &self.pointer) {
+                    Ok(token) if body.first <= token && token <= body.last => Ok(token),
+                    Ok(token) => Err(format!("{token} is not within the body")),
+                    Err(error) => Err(error.to_string()),
+                };
                 (token(row)?, token(next)?)
             }
         };

@@ -216,9 +216,33 @@ fn a_row_that_fits_nowhere_leaves_the_open_body_as_it_is() {
         let mut assembler = Assembler::new(Compressors::new(1), pointer);
         let good: String = (1..=8).map(|n| row(n, 100, true)).collect();
         let input = good.clone() + &row(9, 6_000_000, true);
-        let (counts, sealed) = bodies(&mut assembler, job(1, 9, 9, None), input.as_bytes(), 65_536);
+        let (counts, sealed) = bodies(&mut assembler, job(1, 1, 9, None), input.as_bytes(), 65_536);
         assert_eq!((counts.sent, counts.refused, sealed.len()), (8, 1, 1), "{pointer}");
         assert_eq!((content(&sealed), &sealed[0].body.last), (good, &token(9)), "{pointer}");
+    }
+}
+
+#[test]
+fn rows_whose_tokens_were_not_announced_are_not_trusted() {
+    let refusal = |pointer: &str, job: Job, rows: u64, length: usize| {
+        let mut assembler = Assembler::new(Compressors::new(1), pointer);
+        assembler.start(job);
+        let content: String = (1..=rows).map(|n| row(n, length, true)).collect();
+        let written = content.as_bytes().chunks(65_536).try_for_each(|piece| assembler.write(piece).map(drop));
+        written.and_then(|()| assembler.finish().map(drop)).unwrap_err()
+    };
+    // A pointer to another number: trimmed by it, every row would be left out.
+    let trimmed = refusal("/n", job(1, 500, 560, Some(520)), 9, 100);
+    assert!(trimmed.starts_with("row 1: /n is 1, but the FlowFile's rows go from 500 to 560"), "{trimmed}");
+    for (job, rows, length) in [
+        // In one body, and in several, whose tokens the channel would move to.
+        (job(1, 500, 560, None), 9, 100),
+        (job(1, 500, 560, None), 80, 300_000),
+        (job(1, 1, 8, None), 9, 100),
+        (job(1, 1, 8, Some(3)), 9, 100),
+    ] {
+        let text = refusal("/n", job, rows, length);
+        assert!(text.contains("check Offset Token Record Pointer"), "{text}");
     }
 }
 

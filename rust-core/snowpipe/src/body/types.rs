@@ -57,6 +57,21 @@ pub(crate) struct Finished {
     pub(crate) layout: Layout,
 }
 
+impl Job {
+    /// Whether a row's token, found by `pointer`, is one that was announced. What is skipped and how far the channel moves
+    /// hang on it.
+    pub(super) fn check(&self, token: Token, pointer: &str) -> Result<Token, String> {
+        let Job { start, end, .. } = self;
+        match *start <= token && token <= *end {
+            true => Ok(token),
+            false => Err(format!(
+                "{pointer} is {token}, but the FlowFile's rows go from {start} to {end} by its attributes; check Offset Token \
+                 Record Pointer, Offset Token Start Expression and Offset Token End Expression"
+            )),
+        }
+    }
+}
+
 impl Current {
     pub(super) fn end_overlong(&mut self, bytes: u64) {
         self.counts.refused += 1;
