@@ -70,6 +70,8 @@ pub(crate) struct Taken {
 
 /// A successful answer.
 struct Reply {
+    /// Host and path, for messages.
+    from: String,
     text: String,
     sticky: Option<String>,
 }
@@ -91,6 +93,13 @@ struct OpenBody {
     next_continuation_token: Option<String>,
     #[serde(default)]
     channel_status: StatusBody,
+}
+
+/// Documented as an object with a message; a code that is not 0 is that of a failure (as with the other calls).
+#[derive(Debug, Deserialize)]
+struct ElasticBody {
+    #[serde(default)]
+    status_code: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,7 +151,7 @@ impl Api {
         let query = format!("requestId={}&retryCount=0", Uuid::new_v4());
         let answer =
             self.call(&path, &query, |client, url| client.put(url).timeout(CALL_TIMEOUT).json(&body)).await?;
-        let body: OpenBody = parse(&answer.text)?;
+        let body: OpenBody = parse(&answer)?;
         let status = ChannelStatus::from(body.channel_status);
         match body.next_continuation_token {
             Some(continuation) => Ok(Opened { continuation, status }),
@@ -170,7 +179,7 @@ impl Api {
             append.attempt
         );
         let reply = self.rows(&path, &query, append).await?;
-        let continuation = parse::<AppendBody>(&reply.text)?
+        let continuation = parse::<AppendBody>(&reply)?
             .next_continuation_token
             .ok_or_else(|| transient("the answer to an append holds no continuation token".to_owned()))?;
         Ok(Taken { continuation, sticky: reply.sticky })
@@ -181,7 +190,12 @@ impl Api {
         let path = format!("data/{path}/rows");
         let query = format!("requestId={}&retryCount={}", append.request_id, append.attempt);
         let reply = self.rows(&path, &query, append).await?;
-        Ok(Taken { continuation: String::new(), sticky: reply.sticky })
+        // Nothing else will tell whether the rows are there: something between may answer for the service.
+        let body: ElasticBody = parse(&reply)?;
+        match body.status_code {
+            None | Some(0) => Ok(Taken { continuation: String::new(), sticky: reply.sticky }),
+            Some(code) => Err(transient(format!("the answer of {} has the status code {code}", reply.from))),
+        }
     }
 
     async fn rows(&self, path: &str, query: &str, append: &Append) -> Result<Reply, Fault> {
@@ -216,7 +230,7 @@ impl Api {
         let answer = self
             .call(&path, &query, |client, url| client.post(url).timeout(CALL_TIMEOUT).json(&body))
             .await?;
-        let body: BulkBody = parse(&answer.text)?;
+        let body: BulkBody = parse(&answer)?;
         Ok(body.channel_statuses.into_iter().map(|(name, status)| (name, status.into())).collect())
     }
 
@@ -254,7 +268,8 @@ impl Api {
             let (retry_after, sticky) = (header("retry-after"), header(STICKY));
             let text = response.text().await.map_err(|error| transport(&session, &error))?;
             if status.is_success() {
-                return Ok(Reply { text, sticky });
+                let from = format!("{}/v2/streaming/{path}", session.base.host_str().unwrap_or_default());
+                return Ok(Reply { from, text, sticky });
             }
             let fault = classify(status.as_u16(), &text, retry_after.as_deref());
             // An expired token is answered in several ways; a missing right looks the same and costs one login.
@@ -313,8 +328,15 @@ pub(crate) fn transit_path(pipe: &PipePath, channel: &str) -> String {
     format!("/v2/streaming/{}", channel_path(pipe, channel))
 }
 
-fn parse<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T, Fault> {
-    serde_json::from_str(answer).map_err(|_| transient("the answer cannot be read".to_owned()))
+fn parse<'a, T: Deserialize<'a>>(answer: &'a Reply) -> Result<T, Fault> {
+    serde_json::from_str(&answer.text).map_err(|_| {
+        let what = match answer.text.trim_start().chars().next() {
+            None => "it is empty",
+            Some('<') => "it is a web page, of a proxy or a gateway it seems",
+            Some(_) => "it is not the JSON that Snowflake answers",
+        };
+        transient(format!("the answer of {} cannot be read: {what}", answer.from))
+    })
 }
 
 fn transient(detail: String) -> Fault {
@@ -328,6 +350,17 @@ fn transport(session: &Session, error: &reqwest::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_named() {
+        let text = |text: &str| {
+            let reply = Reply { from: "host/path".to_owned(), text: text.to_owned(), sticky: None };
+            parse::<ElasticBody>(&reply).unwrap_err().detail
+        };
+        assert_eq!(text(""), "the answer of host/path cannot be read: it is empty");
+        assert!(text("\n<html>").contains("a web page"));
+        assert!(text("\"OK\"").contains("not the JSON that Snowflake answers"));
+    }
 
     #[test]
     fn what_an_answer_asked_for_goes_with_the_next_append() {

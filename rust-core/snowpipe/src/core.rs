@@ -65,8 +65,10 @@ impl Stats {
 
     /// What was added since the last call, by the names of Snowflake's processor.
     pub(crate) fn news(&self) -> Vec<(&'static str, u64)> {
+        // Counts are read under the lock: of two that ask at once the later one never has the smaller numbers.
+        let mut told = lock(&self.told);
         let now = [&self.appends, &self.compressed].map(|count| count.load(Ordering::Relaxed));
-        let before = std::mem::replace(&mut *lock(&self.told), now);
+        let before = std::mem::replace(&mut *told, now);
         let added = ["Batches Sent", "Compressed Bytes Sent"].into_iter().zip(now).zip(before);
         added.map(|((name, now), before)| (name, now - before)).filter(|(_, added)| *added > 0).collect()
     }

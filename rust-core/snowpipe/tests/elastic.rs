@@ -48,6 +48,19 @@ async fn rows_are_stored_without_tokens_opens_or_status_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_the_services_is_no_success() {
+    let world = World::with(Duration::from_millis(50), &ELASTIC).await;
+    let answers = ["<html>Welcome</html>", "", "\"OK\"", "{\"status_code\":5,\"message\":\"try again\"}"];
+    for body in answers {
+        let trouble = Trouble::Refuse { status: 200, body: body.to_owned() };
+        world.snowflake().faults().add(Fault::once(Route::ElasticAppend, trouble));
+        assert_eq!(world.publish(1, 10, 0).await.state, State::Committed);
+    }
+    assert_eq!(sorted_rows(&world, 40).await.len(), 40, "each FlowFile once");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_keeps_its_request_id_and_counts() {
     let world = World::with(Duration::from_millis(50), &ELASTIC).await;
     let body = String::new();
