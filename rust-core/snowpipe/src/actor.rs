@@ -62,9 +62,14 @@ impl Actor {
             wait.abort();
         }
         let reason = match ended {
-            Some(()) => {
+            Some(()) if self.core.stop.is_cancelled() => {
                 self.channel.close();
                 "the sink was closed"
+            }
+            Some(()) => {
+                // A writer may be at it; its upload ends below.
+                self.channel.discard();
+                "the channel was let go before these rows were committed"
             }
             None => {
                 self.channel.discard();

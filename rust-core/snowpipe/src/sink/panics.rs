@@ -155,3 +155,21 @@ async fn a_writer_whose_channel_was_stopped_is_neither_blocked_nor_failed() {
     Arc::clone(&world.sink).close(Duration::from_secs(5)).await;
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_whose_channel_was_replaced_is_neither_blocked_nor_failed() {
+    let world = World::start().await;
+    let upload = world.begin(&world.sink, 1, 20, 0);
+    support::reach(&world.sink, upload, &[State::WantData]).await;
+    world.sink.write(upload, &content(1, 10)).unwrap();
+    // The channel counts as let go while its task goes on.
+    world.sink.core.trips.arm("retire", 0);
+    let_go(&world.sink);
+    let next = world.begin(&world.sink, 21, 30, 20);
+    assert_eq!(support::reach(&world.sink, upload, &[]).await.state, State::Retry);
+    write(&world.sink, upload, content(11, 20)).await;
+    assert_eq!(world.publish(1, 20, 0).await.state, State::Committed);
+    assert_eq!(support::drive(&world.sink, next, content(21, 30)).await.state, State::Committed);
+    assert_eq!(world.rows().await, (1..=30).collect::<Vec<_>>());
+    world.stop().await;
+}
