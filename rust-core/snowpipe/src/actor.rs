@@ -14,6 +14,7 @@ use crate::cell::Cell;
 use crate::channel::Channel;
 use crate::config::InvalidRows;
 use crate::core::Core;
+use crate::former;
 use crate::machine::{Action, Answer, BodyId, ChannelStatus, Event, Id, Machine, Opened, Settled, Token};
 use crate::poller::Poller;
 use crate::progress::State;
@@ -120,7 +121,7 @@ impl Actor {
     fn act(&mut self, action: Action) -> Option<Event> {
         self.core.trips.pass("action");
         match action {
-            Action::Open { attempt, force } => self.open(attempt, force),
+            Action::Open { attempt, force, former } => self.open(attempt, force, former),
             Action::Append { body, attempt, continuation, .. } => self.append(body, attempt, continuation),
             Action::AskMemory { upload, bytes } => self.ask_memory(upload, bytes),
             Action::CancelMemory { upload } => self.cancel_memory(upload),
@@ -146,7 +147,7 @@ impl Actor {
         self.channel.split(body, rate(self.channel.elastic.is_some()))
     }
 
-    fn open(&self, attempt: u64, force: bool) {
+    fn open(&self, attempt: u64, force: bool, former: bool) {
         let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
         if channel.elastic.is_some() {
             let committed = lock(&self.machine).committed().map(ToString::to_string);
@@ -164,7 +165,10 @@ impl Actor {
                 core.trips.pass("open");
                 let answer = core.api.open(&channel.pipe, &channel.name, force).await;
                 core.trips.pass("opened");
-                answer
+                match answer {
+                    Ok(opened) if former => former::adopt(&core, &channel, force, opened).await,
+                    answer => answer,
+                }
             };
             let answer = core.answered(&format!("open {}", channel.name), call).await;
             channel.tell(Event::Opened { attempt, answer });
@@ -296,7 +300,7 @@ impl Actor {
 /// An elastic channel as a named one would answer its open.
 fn elastic_opened(committed: Option<String>) -> Opened {
     let status = ChannelStatus { committed, ..ChannelStatus::default() };
-    Opened { continuation: "elastic".to_owned(), status }
+    Opened { continuation: "elastic".to_owned(), status, former: None }
 }
 
 /// A lock that survives the panic of another holder.

@@ -154,9 +154,9 @@ impl Api {
         let body: OpenBody = parse(&answer)?;
         let status = ChannelStatus::from(body.channel_status);
         match body.next_continuation_token {
-            Some(continuation) => Ok(Opened { continuation, status }),
+            Some(continuation) => Ok(Opened { continuation, status, former: None }),
             None if status.code.as_deref().is_some_and(|code| code != "SUCCESS") => {
-                Ok(Opened { continuation: String::new(), status })
+                Ok(Opened { continuation: String::new(), status, former: None })
             }
             None => Err(transient("the answer to an open holds no continuation token".to_owned())),
         }

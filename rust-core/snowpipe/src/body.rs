@@ -353,7 +353,8 @@ impl Assembler {
             row.push(b'\n');
             self.piece(&row, &mut sealed)?;
         }
-        if self.partial && !self.pointer.is_empty() {
+        // A last row without a token needs none: the body ends with the upload.
+        if self.partial && !self.pointer.is_empty() && row_token(&self.last_row, &self.pointer).is_ok() {
             self.token_of(&self.last_row)?;
         }
         let Some(mut current) = self.current.take() else {

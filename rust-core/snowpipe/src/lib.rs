@@ -19,6 +19,7 @@ mod config;
 mod core;
 mod error;
 mod fault;
+mod former;
 mod inflate;
 mod login;
 mod machine;

@@ -228,7 +228,8 @@ fn rows_whose_tokens_were_not_announced_are_not_trusted() {
         let mut assembler = Assembler::new(Compressors::new(1), pointer);
         assembler.start(job);
         let content: String = (1..=rows).map(|n| row(n, length, true)).collect();
-        let written = content.as_bytes().chunks(65_536).try_for_each(|piece| assembler.write(piece).map(drop));
+        let written =
+            content.as_bytes().chunks(65_536).try_for_each(|piece| assembler.write(piece).map(drop));
         written.and_then(|()| assembler.finish().map(drop)).unwrap_err()
     };
     // A pointer to another number: trimmed by it, every row would be left out.

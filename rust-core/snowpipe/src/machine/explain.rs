@@ -13,7 +13,10 @@ const LONG_TOKEN: usize = 40;
 impl Machine {
     /// The committed token as a number, or why it cannot be one of this lineage.
     pub(super) fn parse(&self, text: Option<&str>) -> Result<Option<Token>, String> {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            // A channel that lost its token says so, whatever there was before it.
+            return Ok(self.former.clone().filter(|former| self.proven.as_ref() <= Some(former)));
+        };
         let parsed = text.parse::<Token>();
         if !self.rules.tracked {
             return Ok(parsed.ok());

@@ -98,6 +98,8 @@ pub(crate) struct Machine {
     covered: BTreeSet<Id>,
     /// Committed token as the service said last.
     committed: Option<Token>,
+    /// What the channel of an earlier connector had committed; it counts until this one has a token of its own.
+    former: Option<Token>,
     /// Highest token this process has seen committed, whatever became of the channel since.
     proven: Option<Token>,
     /// End of what was granted in this incarnation of the channel, at least `committed`.
@@ -149,6 +151,7 @@ impl Machine {
             asked: None,
             covered: BTreeSet::new(),
             committed: None,
+            former: None,
             proven: None,
             tail: None,
             holes: Holes::default(),

@@ -219,7 +219,8 @@ impl Machine {
         opening.asked = true;
         opening.asked_at = now;
         let force = opening.uncommitted_since.is_some_and(|since| now >= since + FORCE_AFTER);
-        self.out.push(Action::Open { attempt: opening.attempt, force });
+        let former = self.rules.tracked && self.uploads.values().any(|upload| upload.span.previous.is_none());
+        self.out.push(Action::Open { attempt: opening.attempt, force, former });
         if force {
             let text = format!(
                 "{}: accepted rows were not committed within {} s; the channel is opened without them, they are sent \
@@ -293,7 +294,12 @@ impl Machine {
             let fault = bad_status(code);
             return self.open_failed(&fault, now);
         }
-        let committed = match self.parse(opened.status.committed.as_deref()) {
+        let former = opened.former.as_deref().filter(|text| !text.is_empty());
+        let parsed = former.map_or(Ok(None), |text| self.parse(Some(text))).and_then(|former| {
+            self.former = former.or(self.former.take());
+            self.parse(opened.status.committed.as_deref())
+        });
+        let committed = match parsed {
             Ok(committed) => committed,
             Err(reason) => return self.refuse(reason, now),
         };

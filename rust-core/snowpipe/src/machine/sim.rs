@@ -158,7 +158,7 @@ impl World {
     fn act(&mut self, at: usize, action: Action, events: &mut VecDeque<Event>) {
         let node = &mut self.nodes[at];
         match action {
-            Action::Open { attempt, force } => self.call(at, Call::Open { attempt, force }),
+            Action::Open { attempt, force, .. } => self.call(at, Call::Open { attempt, force }),
             Action::AskMemory { upload, .. } => node.mail.push_back(Event::Memory { upload }),
             Action::Grant { upload, floor, before } => node.grant(upload, floor, before),
             Action::Seal => {

@@ -84,7 +84,7 @@ impl Bench {
             }
             attempt = asked(self.later(1));
         }
-        let answer = answer.map(|status| Opened { continuation: "0_1".into(), status });
+        let answer = answer.map(|status| Opened { continuation: "0_1".into(), status, former: None });
         self.event(Event::Opened { attempt: attempt.unwrap(), answer })
     }
 

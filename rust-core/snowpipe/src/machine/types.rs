@@ -116,6 +116,8 @@ pub(crate) struct ChannelStatus {
 pub(crate) struct Opened {
     pub(crate) continuation: String,
     pub(crate) status: ChannelStatus,
+    /// Committed token of the channel that an earlier connector used for the same rows, when this one has none.
+    pub(crate) former: Option<String>,
 }
 
 /// Answer of the status poller.
@@ -239,9 +241,11 @@ pub(crate) enum Settled {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
+    /// `former`: what waits does not say which rows come before it. The channel of an earlier connector may tell.
     Open {
         attempt: u64,
         force: bool,
+        former: bool,
     },
     AskMemory {
         upload: Id,

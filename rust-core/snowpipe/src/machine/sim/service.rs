@@ -56,7 +56,7 @@ impl Service {
         self.client += 1;
         self.row = 1;
         self.consumed = None;
-        Ok(Opened { continuation: self.token(), status: self.status() })
+        Ok(Opened { continuation: self.token(), status: self.status(), former: None })
     }
 
     pub(super) fn append(
