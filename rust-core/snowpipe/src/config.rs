@@ -150,6 +150,8 @@ pub struct SinkConfig {
     pub channel_type: ChannelType,
     /// Tracking by offset tokens.
     pub resolution: Resolution,
+    /// Name of this node. Without tracking it is a part of the channel's name, so that nodes do not take each other's channel.
+    pub node: Option<String>,
     /// JSON Pointer to a row's offset token; always set with [`Resolution::Record`].
     pub record_pointer: String,
     /// Accepted rows must be committed within this time, otherwise the channel is opened anew.
@@ -220,6 +222,7 @@ impl SinkConfig {
             destination_type,
             channel_type,
             resolution,
+            node: p.text("Node").map(str::to_owned).or_else(host_name),
             record_pointer: record_pointer(&p, resolution)?,
             tracking_timeout: p.millis("Offset Tracking Timeout", TRACKING_TIMEOUT)?,
             insert_timeout: p.millis("Channel Insert Timeout", INSERT_TIMEOUT)?,
@@ -314,6 +317,12 @@ fn resolution(p: &Properties, channel_type: ChannelType) -> Result<Resolution, C
         ChannelType::Standard => chosen,
         ChannelType::Elastic => Resolution::Disabled,
     })
+}
+
+/// The host's name as NiFi's expression `${hostname(false)}` has it, where the system tells it.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 fn record_pointer(p: &Properties, resolution: Resolution) -> Result<String, ConfigError> {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use local_cloud::snowflake::{Fault, Route};
@@ -73,7 +74,33 @@ async fn without_tracking_flow_files_of_many_threads_come_in_the_order_of_their_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_tracking_two_nodes_may_share_a_channel() {
+async fn without_tracking_each_node_has_a_channel_of_its_own() {
+    let changes = [("Offset Tracking Resolution", "DISABLED"), ("Offset Token Record Pointer", "")];
+    let world = World::with(NO_DELAY, &changes).await;
+    let node = |name: &str| Arc::new(support::sink(&world.properties(&[("Node", name)])));
+    let nodes = [node("a"), node("b")];
+    for (round, sink) in (0..10).zip(nodes.iter().cycle()) {
+        let start = round * 10 + 1;
+        let upload = world.begin_in("SHARED", sink, start, start + 9, 0);
+        let ended = support::drive(sink, upload, support::content(start, start + 9)).await;
+        assert_eq!(ended.state, State::Committed, "{ended:?}");
+    }
+    // A group that names the node already is left as it is.
+    let upload = world.begin_in("SHARED.a", &nodes[0], 101, 110, 0);
+    assert!(support::reach(&nodes[0], upload, &[State::WantData]).await.transit_uri.ends_with("/SHARED.a"));
+    let requests = world.snowflake().journal().requests();
+    let opens: Vec<_> = requests.iter().filter(|r| r.method == "PUT").map(|r| r.path.as_str()).collect();
+    assert_eq!(opens.len(), 2, "{opens:?}");
+    assert!(opens.iter().any(|path| path.ends_with("/SHARED.a")), "{opens:?}");
+    assert_eq!(world.rows().await, (1..=100).collect::<Vec<_>>());
+    for sink in nodes {
+        sink.close(Duration::from_secs(5)).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tracking_two_processors_may_share_a_channel() {
     let changes = [("Offset Tracking Resolution", "DISABLED"), ("Offset Token Record Pointer", "")];
     let world = World::with(NO_DELAY, &changes).await;
     let other = world.node();

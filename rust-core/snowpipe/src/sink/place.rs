@@ -49,7 +49,7 @@ impl Sink {
         let label = names::label(destination);
         match self.core.config.channel_type {
             ChannelType::Standard => {
-                let name = names::channel(&upload.channel_group);
+                let name = names::channel(&self.group(&upload.channel_group));
                 Place {
                     destination: destination.clone(),
                     pipe,
@@ -65,6 +65,19 @@ impl Sink {
                 name: format!("ELASTIC-{}", id % LANES),
                 elastic: Some(names::elastic_path(destination)),
             },
+        }
+    }
+
+    /// What names the channel. With tracking it is the same on all nodes, because its token says what is stored. Without,
+    /// any node may publish any FlowFile, and of two that use one channel each would invalidate the other's.
+    fn group(&self, group: &str) -> String {
+        match &self.core.config.node {
+            Some(node)
+                if self.core.config.resolution == Resolution::Disabled && !group.contains(node.as_str()) =>
+            {
+                format!("{group}.{node}")
+            }
+            _ => group.to_owned(),
         }
     }
 

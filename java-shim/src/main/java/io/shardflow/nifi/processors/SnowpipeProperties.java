@@ -245,7 +245,8 @@ final class SnowpipeProperties {
             .description(
                     "FlowFiles of one group use one channel, in order of their offset tokens. With offset tracking, tokens"
                             + " of one group must come from one sequence: for Kinesis name stream, lineage and shard. Two nodes or"
-                            + " processors that use one channel at a time invalidate each other's and reopen it.")
+                            + " processors that use one channel at a time invalidate each other's and reopen it. Without offset"
+                            + " tracking the host's name is added to the group's, so that nodes do not share a channel.")
             .required(true)
             .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES)
             .addValidator(Validators.NON_BLANK)
