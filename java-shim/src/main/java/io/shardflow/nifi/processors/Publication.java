@@ -15,6 +15,7 @@ import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.logging.ComponentLog;
@@ -125,15 +126,21 @@ final class Publication {
             final ProcessSessionFactory sessionFactory,
             final ProcessSession intake,
             final FlowFile flowFile) {
+        final Map<String, String> destination;
+        try {
+            destination = Destination.of(context, flowFile);
+        } catch (final IllegalArgumentException e) {
+            fail(intake, flowFile, e);
+            return;
+        }
         final long id;
         try {
-            id = sink.begin(Destination.of(context, flowFile));
+            id = sink.begin(destination);
         } catch (final NativeException e) {
             if (e.errorCode() != ErrorCode.CONFIG && e.errorCode() != ErrorCode.REJECTED) {
                 throw e;
             }
-            log.error("{} cannot be published: {}", flowFile, e.getMessage());
-            intake.transfer(Ending.annotate(intake, flowFile, 0, e.getMessage()), PublishSnowpipeStreaming.FAILURE);
+            fail(intake, flowFile, e);
             return;
         }
         try {
@@ -144,6 +151,12 @@ final class Publication {
             abandon(id);
             throw e;
         }
+    }
+
+    /** What the FlowFile itself says cannot be used; the others go on. */
+    private void fail(final ProcessSession intake, final FlowFile flowFile, final RuntimeException cause) {
+        log.error("{} cannot be published: {}", flowFile, cause.getMessage());
+        intake.transfer(Ending.annotate(intake, flowFile, 0, cause.getMessage()), PublishSnowpipeStreaming.FAILURE);
     }
 
     private boolean attendReady(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
@@ -205,6 +218,10 @@ final class Publication {
             // Half of the content may have been handed over, so the upload must not go on.
             giveBack(upload);
             throw e;
+        } catch (final FlowFileAccessException e) {
+            log.error("{} is penalized: its content cannot be read", upload.flowFile(), e);
+            giveBack(upload, true);
+            return true;
         } catch (final RuntimeException | IOException e) {
             log.error("{} goes back to its queue", upload.flowFile(), e);
             giveBack(upload);
@@ -301,10 +318,14 @@ final class Publication {
 
     /** Without penalty, so that the FlowFile keeps its place in the queue. */
     private void giveBack(final Upload upload) {
+        giveBack(upload, false);
+    }
+
+    private void giveBack(final Upload upload, final boolean penalize) {
         uploads.remove(upload);
         abandon(upload.id());
         try {
-            upload.session().rollback();
+            upload.session().rollback(penalize);
         } catch (final RuntimeException e) {
             log.debug("The session of {} had ended", upload.flowFile(), e);
         }
