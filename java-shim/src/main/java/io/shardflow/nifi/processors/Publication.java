@@ -17,6 +17,7 @@ import java.io.InputStream;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.logging.ComponentLog;
 import org.apache.nifi.processor.ProcessContext;
@@ -52,6 +53,7 @@ final class Publication {
     private final Ending ending;
     private final Uploads uploads = new Uploads();
     private final Buffers buffers = new Buffers();
+    private volatile boolean stopping;
 
     Publication(final SnowpipeSink sink, final ComponentLog log) {
         this.sink = sink;
@@ -78,27 +80,46 @@ final class Publication {
         }
     }
 
-    /** Ends what can be ended within a bounded time and gives the rest back to the queue. */
+    /**
+     * Ends what can be ended within a bounded time and gives the rest back to the queue. NiFi's shutdown and its
+     * terminations call this while threads are in {@link #trigger}; what one of them has claimed is left to it until the
+     * time is over.
+     */
     void stop() {
+        stopping = true;
         hurry();
         final long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_WAIT_MILLIS);
         try {
-            for (final Upload upload : uploads.all()) {
-                if (upload.state() == Outcome.State.IN_FLIGHT) {
-                    awaitEnd(upload, deadline);
-                }
-            }
+            // What other threads have comes last, so that it does not cost the rest its time.
+            awaitEnds(Upload::claim, deadline);
+            awaitEnds(upload -> upload.claim(deadline), deadline);
         } finally {
             for (final Upload upload : uploads.all()) {
-                giveBack(upload);
+                // A thread that still has it does not come back: without this the FlowFile would be nobody's.
+                if (upload.claim() || !upload.hasEnded()) {
+                    giveBack(upload);
+                    upload.unclaim();
+                }
             }
             buffers.clear();
         }
     }
 
+    private void awaitEnds(final Predicate<Upload> claim, final long deadline) {
+        for (final Upload upload : uploads.all()) {
+            if (claim.test(upload)) {
+                try {
+                    awaitEnd(upload, deadline);
+                } finally {
+                    upload.unclaim();
+                }
+            }
+        }
+    }
+
     private boolean take(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         final int most = Math.min(MOST_TAKEN, uploads.room());
-        if (most == 0) {
+        if (stopping || most == 0) {
             return false;
         }
         final ProcessSession intake = sessionFactory.createSession();
@@ -288,10 +309,11 @@ final class Publication {
     }
 
     private void end(final Upload upload, final Outcome outcome) throws IOException {
-        uploads.remove(upload);
         ending.of(upload, outcome);
+        uploads.remove(upload);
     }
 
+    /** Of a claimed upload. */
     private void awaitEnd(final Upload upload, final long deadline) {
         try {
             while (upload.state() == Outcome.State.IN_FLIGHT) {

@@ -346,11 +346,11 @@ class ConsumeKinesisTest {
 
     @Test
     void removalDeregistersAFanOutConsumerOnly() {
-        processor.deregister(runner.getProcessContext());
+        processor.remove(runner.getProcessContext());
         assertTrue(bridge.deregistered.isEmpty());
 
         runner.setProperty(KinesisProperties.CONSUMER_TYPE, KinesisProperties.ENHANCED_FAN_OUT);
-        processor.deregister(runner.getProcessContext());
+        processor.remove(runner.getProcessContext());
         assertEquals("app", bridge.deregistered.getFirst().get("Application Name"));
     }
 
