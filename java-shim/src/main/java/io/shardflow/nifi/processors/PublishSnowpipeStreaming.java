@@ -255,7 +255,9 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
     }
 
     private static Settings settings(final ProcessContext context) {
+        // White space belongs to a password.
         final Settings settings = Proxies.add(context, new Settings(context))
+                .raw(SnowpipeProperties.PRIVATE_KEY_PASSWORD)
                 .text(
                         SnowpipeProperties.AUTHENTICATION,
                         SnowpipeProperties.CONNECTION,
@@ -263,7 +265,6 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                         SnowpipeProperties.USER,
                         SnowpipeProperties.ROLE,
                         SnowpipeProperties.PRIVATE_KEY,
-                        SnowpipeProperties.PRIVATE_KEY_PASSWORD,
                         SnowpipeProperties.DESTINATION_TYPE,
                         SnowpipeProperties.CHANNEL_TYPE,
                         SnowpipeProperties.TRACKING,

@@ -69,6 +69,13 @@ class PublishSnowpipeStreamingPropertiesTest {
     }
 
     @Test
+    void thePasswordOfTheKeyKeepsItsWhiteSpace() {
+        runner.setProperty(SnowpipeProperties.PRIVATE_KEY_PASSWORD, " pass word ");
+        runner.run();
+        assertEquals(" pass word ", bridge.configurations.getFirst().get("Private Key Password"));
+    }
+
+    @Test
     void exactlyOneSourceOfThePrivateKey() throws InitializationException, NoSuchAlgorithmException {
         runner.assertValid();
         final KeyPair pair = KeyPairGenerator.getInstance("RSA").generateKeyPair();
