@@ -239,9 +239,9 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
             final Settings settings = settings(context);
             Destination.of(context, attributes).forEach(settings::value);
             return Reports.results(bridges.get().verifySink(settings.toMap()));
-        } catch (final NativeException e) {
+        } catch (final RuntimeException e) {
             verificationLogger.warn("Verification failed", e);
-            return Reports.failed("Snowflake Sink", e);
+            return Reports.failed(e instanceof NativeException ? "Snowflake Sink" : "Evaluate properties", e);
         }
     }
 
