@@ -16,7 +16,7 @@ use crate::testing;
 /// Commands to no source or sink in particular.
 const NO_HANDLE: i64 = 0;
 const VERIFY_LIMIT: Duration = Duration::from_secs(60);
-/// Three calls of three seconds.
+/// Three steps of three seconds.
 const DEREGISTER_LIMIT: Duration = Duration::from_secs(10);
 /// No thread of NiFi waits longer for something to do.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);

@@ -11,6 +11,7 @@ mod budget;
 pub mod cbor;
 mod checkpoint;
 mod clock;
+mod closing;
 mod config;
 mod consumer;
 mod coordinator;

@@ -1,8 +1,9 @@
 //! The face of the crate: one source reads one stream for one processor on one node.
 
 use crate::batch::Batch;
-use crate::checkpoint::{self, Saved};
+use crate::checkpoint;
 use crate::clock::Clock;
+use crate::closing;
 use crate::config::SourceConfig;
 use crate::coordinator;
 use crate::core::{Core, World};
@@ -11,20 +12,13 @@ use crate::flow::Settled;
 use crate::handed::Handed;
 use crate::identity::Keys;
 use crate::renew;
-use crate::seat;
-use crate::shard::Shard;
 use crate::status;
 use crate::tasks::Tasks;
 use bulletin::Finding;
 use bulletin::{Message, Messages};
-use futures::StreamExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Releases under way at once while closing.
-const CONCURRENT: usize = 64;
 
 /// Reads the shards this node holds leases for, and hands out batches.
 pub struct Source {
@@ -133,53 +127,25 @@ impl Source {
         crate::verify::verify(config).await
     }
 
-    /// Deregisters the fan-out consumer of the application; for a processor that is removed from the canvas. Bounded to
-    /// a few seconds. Says what could not be done and what to do by hand; does nothing for other consumer types.
+    /// Deregisters the fan-out consumer of the application unless another node of it lives; for a processor that is
+    /// removed from the canvas and whose source was closed. Bounded to a few seconds. Says what could not be done and
+    /// what to do by hand; does nothing for other consumer types.
     pub async fn deregister(config: &SourceConfig) -> Vec<Message> {
         crate::deregister::deregister(config).await
     }
 
-    /// No more fetches and no more batches; what was handed out can still be settled.
+    /// No more fetches and no more batches; what was handed out can still be settled. Unless [`Source::close`] follows
+    /// within a minute the source closes itself, so that other nodes can take its shards: what is not settled by then
+    /// counts as not committed.
     pub fn stop_fetching(&self) {
-        self.core.stopped.store(true, Ordering::Release);
-        self.core.exchange.stop();
-        for shard in self.core.held() {
-            shard.drain();
-        }
+        closing::stop(&self.core);
     }
 
     /// Rolls back what is unsettled, writes the last checkpoints, releases the leases. Returns within `grace`, also
     /// when the services do not answer. Idempotent.
     pub async fn close(&self, grace: Duration) {
-        let core = &self.core;
-        self.stop_fetching();
-        core.exchange.close();
-        if core.cancel.is_cancelled() {
-            return;
-        }
-        core.cancel.cancel();
-        let give_back = async {
-            core.tasks.ended().await;
-            let shards = futures::stream::iter(core.held());
-            shards
-                .for_each_concurrent(CONCURRENT, |shard| async move { give_back(core, &shard).await })
-                .await;
-            let _ = seat::retire(core, grace).await;
-        };
-        if tokio::time::timeout(grace, give_back).await.is_err() {
-            tracing::warn!("closed before all leases were given back; they end by themselves");
-        }
-        for shard in core.held() {
-            shard.lose();
-            core.forget(&shard);
-        }
+        closing::close(&self.core, grace).await;
     }
-}
-
-/// Last checkpoint and release of one shard. Errors are left to time: the lease ends by itself.
-async fn give_back(core: &Core, shard: &Shard) {
-    while let Saved::More = checkpoint::save(core, shard).await {}
-    let _ = core.store.release(&shard.lease.holder).await;
 }
 
 impl Drop for Source {

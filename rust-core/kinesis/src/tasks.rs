@@ -55,6 +55,11 @@ impl Tasks {
         self.tracker.spawn_on(task, &self.runtime);
     }
 
+    /// Runs a future that nothing waits for: it may be the one that ends all tasks.
+    pub(crate) fn spawn_apart(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
+    }
+
     /// Waits until all tasks ended. They must have been cancelled.
     pub(crate) async fn ended(&self) {
         self.tracker.close();

@@ -11,8 +11,7 @@ mod upstream;
 
 pub(crate) use quota::BYTES as QUOTA;
 pub(crate) use rig::{Consumer, Node, Rig, config, numbers, until};
-use stream::FakeStream;
-pub(crate) use stream::sequence;
+pub(crate) use stream::{FakeStream, sequence};
 pub(crate) use table::FakeStore;
 pub(crate) use upstream::UpstreamNode;
 

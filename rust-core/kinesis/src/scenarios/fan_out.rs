@@ -1,7 +1,10 @@
 use super::{SOON, seconds};
-use crate::fake::{Fault, Rig, numbers, until};
+use crate::clock::Clock;
+use crate::deregister::deregister_in;
+use crate::fake::{FakeStore, FakeStream, Fault, Rig, config, numbers, until};
 use crate::position::Start;
 use crate::trouble::Kind;
+use bulletin::{Level, Message};
 use tokio::time::Instant;
 
 const FAN_OUT: &[(&str, &str)] = &[("Consumer Type", "ENHANCED_FAN_OUT")];
@@ -105,6 +108,78 @@ async fn a_consumer_deregistered_underneath_is_registered_again() {
     assert!(rig.stream.has_consumer());
     assert!(node.source.status()["calls"].as_u64().unwrap() - before <= 5);
     assert_eq!(consumer.got().len(), 2);
+}
+
+/// Removes the processor of a node.
+async fn remove(rig: &Rig, node: &str) -> Vec<String> {
+    let (stream, store) = (rig.stream.for_node(), rig.table.for_node());
+    let said = remove_with(node, &stream, &store).await;
+    said.into_iter().map(|m| m.text).collect()
+}
+
+async fn remove_with(node: &str, stream: &FakeStream, store: &FakeStore) -> Vec<Message> {
+    let time = stream.clone();
+    let clock = Clock::new(move || time.now_ms());
+    deregister_in(&config(node, FAN_OUT), stream, store, &clock).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_consumer_stays_while_another_node_lives_and_goes_with_the_last_one() {
+    let rig = Rig::new(&["s0", "s1"]);
+    let (a, b) = (rig.node("a", FAN_OUT), rig.node("b", FAN_OUT));
+    let (from_a, from_b) = (a.consume(), b.consume());
+    until("one shard each", seconds(60), || a.reads().len() == 1 && b.reads().len() == 1).await;
+    a.source.close(seconds(5)).await;
+    let said = remove(&rig, "a").await;
+    assert!(said.len() == 1 && said[0].contains("stays registered"), "{said:?}");
+    assert!(said[0].contains("\"app\"") && said[0].contains("(b)"), "{said:?}");
+    let wanted = [rig.stream.put("s0"), rig.stream.put("s1")];
+    from_b.until(&wanted, seconds(60)).await;
+    assert!(rig.stream.has_consumer());
+    let registered = [from_a.said(), from_b.said()].concat();
+    assert_eq!(registered.iter().filter(|t| t.contains("Registered")).count(), 1, "{registered:?}");
+    b.source.close(seconds(5)).await;
+    let said = remove(&rig, "b").await;
+    assert!(said.len() == 1 && said[0].starts_with("Deregistered"), "{said:?}");
+    assert!(!rig.stream.has_consumer());
+    assert_eq!(remove(&rig, "c").await, [""; 0], "there is nothing left to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_long_dead_and_ones_own_heartbeat_keep_no_consumer() {
+    let rig = Rig::new(&["s0"]);
+    let (a, b) = (rig.node("a", FAN_OUT), rig.node("b", FAN_OUT));
+    until("both beat", seconds(60), || rig.table.rows_now().nodes.len() == 2).await;
+    until("it is registered", SOON, || rig.stream.has_consumer()).await;
+    b.kill().await;
+    let said = remove(&rig, "a").await;
+    assert!(said[0].contains("stays registered") && said[0].contains("(b)"), "it may live: {said:?}");
+    tokio::time::sleep(seconds(601)).await;
+    // As after a close that did not reach the table.
+    a.kill().await;
+    let said = remove(&rig, "a").await;
+    assert!(said[0].starts_with("Deregistered"), "{said:?}");
+    assert!(!rig.stream.has_consumer());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_cannot_be_read_keeps_the_consumer_and_a_missing_one_does_not() {
+    let rig = Rig::new(&["s0"]);
+    rig.stream.register_consumer().await.unwrap();
+    let (stream, store) = (rig.stream.for_node(), rig.table.for_node());
+    store.faults.always("rows", Some(Fault::Hang));
+    let began = Instant::now();
+    let said = remove_with("a", &stream, &store).await;
+    assert!(began.elapsed() <= seconds(4), "{:?}", began.elapsed());
+    assert!(
+        said[0].text.contains("must be deregistered by hand") && said[0].level == Level::Warn,
+        "{said:?}"
+    );
+    assert!(rig.stream.has_consumer());
+    store.faults.always("rows", None);
+    let said = remove_with("a", &stream, &store).await;
+    assert!(said[0].text.starts_with("Deregistered") && said[0].level == Level::Info, "{said:?}");
+    assert!(!rig.stream.has_consumer());
 }
 
 #[tokio::test(start_paused = true)]

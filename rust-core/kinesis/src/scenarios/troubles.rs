@@ -160,6 +160,36 @@ async fn a_stop_hands_out_nothing_more_and_still_stores() {
     assert_eq!(row.print().expiry, None);
 }
 
+/// As a NiFi that waits for a thread that never comes back, or that discarded the processor.
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_no_close_follows_gives_the_shards_to_another_node() {
+    let rig = Rig::new(&["s0", "s1"]);
+    let a = rig.node("a", &[]);
+    until("a reads", SOON, || a.reads().len() == 2).await;
+    let stored = rig.stream.put("s0");
+    let batch = a.next(SOON).await.unwrap();
+    a.source.settle(batch.id, true).unwrap();
+    let out = rig.stream.put("s0");
+    let unsettled = a.next(SOON).await.unwrap();
+    a.source.stop_fetching();
+    a.source.stop_fetching();
+    let stopped = Instant::now();
+    let b = rig.node("b", &[]);
+    let from_b = b.consume();
+    tokio::time::sleep(crate::closing::CLOSE_WITHIN - seconds(1)).await;
+    assert_eq!(rig.owner("s0").as_deref(), Some("a"), "a thread may still settle");
+    until("b reads both", seconds(20), || b.reads().len() == 2).await;
+    assert!(stopped.elapsed() < crate::closing::CLOSE_WITHIN + seconds(15), "{:?}", stopped.elapsed());
+    from_b.until(&[out], SOON).await;
+    assert!(!from_b.got().contains(&stored), "it was stored");
+    assert!(!a.source.may_commit(unsettled.id).unwrap(), "b has it");
+    let said: Vec<String> = a.source.messages().into_iter().map(|m| m.text).collect();
+    assert!(said.iter().any(|t| t.contains("not closed for 60 seconds")), "{said:?}");
+    a.source.close(seconds(5)).await;
+    assert_eq!(rig.owner("s0").as_deref(), Some("b"));
+    assert_eq!(a.store.faults.calls("release"), 2, "each shard once");
+}
+
 #[tokio::test(start_paused = true)]
 async fn first_records_of_many_shards_at_once_stay_within_the_budget() {
     const BUDGET: u64 = 64_000_000;

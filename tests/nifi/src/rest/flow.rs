@@ -137,6 +137,13 @@ impl RestClient {
         self.put::<Value>(&format!("/processors/{id}/run-status"), &body).await.map(drop)
     }
 
+    /// Stops a processor and gives up its threads, as a user does to whom a stop takes too long. Whether it had any by then
+    /// is in NiFi's log alone.
+    pub async fn terminate_processor(&self, id: &str) -> Result<()> {
+        self.schedule_processor(id, "STOPPED").await?;
+        self.delete(&format!("/processors/{id}/threads")).await.map(drop)
+    }
+
     /// Waits until no processor of a stopped group has a thread or is still stopping.
     pub async fn wait_until_idle(&self, group: &str, limit: Duration) -> Result<()> {
         wait_for("the stop of the process group", limit, || async {

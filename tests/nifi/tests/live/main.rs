@@ -16,6 +16,7 @@ mod rotation;
 mod runner;
 mod services;
 mod strategies;
+mod terminated;
 mod world;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ async fn main() -> ExitCode {
         scenario!(flow::both_processors_are_documented),
         scenario!(records::every_record_arrives_once_and_verify_agrees),
         scenario!(records::stop_and_start_lose_and_repeat_nothing),
+        scenario!(terminated::terminated_under_load_nothing_is_lost_or_repeated),
         scenario!(rejected::only_the_rejected_rows_are_invalid),
         scenario!(strategies::every_strategy_gives_upstream_s_content_and_attributes),
     ]);

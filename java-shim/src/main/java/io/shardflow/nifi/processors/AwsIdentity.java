@@ -9,6 +9,7 @@
 package io.shardflow.nifi.processors;
 
 import io.shardflow.nifi.bridge.AwsKeys;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -21,6 +22,7 @@ import org.apache.nifi.context.PropertyContext;
 /** The properties that say who calls AWS. */
 final class AwsIdentity {
 
+    private static final String SERVICE = "The AWS Credentials Provider Service";
     private static final String EXPIRY = "AWS Credentials Expiry";
 
     private AwsIdentity() {}
@@ -63,9 +65,18 @@ final class AwsIdentity {
                         property.getName(), context.getProperty(property).getValue()));
     }
 
+    /** As {@link #resolve(PropertyContext, Settings)}; a service that takes longer than the limit has none. */
+    static Settings resolve(final PropertyContext context, final Settings settings, final Duration limit) {
+        return add(service(context).map(keys -> TimeLimit.get(keys, limit, SERVICE)), settings);
+    }
+
     /** Adds credentials of the service that are good for calls right now. */
     static Settings resolve(final PropertyContext context, final Settings settings) {
-        service(context).map(Supplier::get).ifPresent(keys -> {
+        return add(service(context).map(Supplier::get), settings);
+    }
+
+    private static Settings add(final Optional<AwsKeys> given, final Settings settings) {
+        given.ifPresent(keys -> {
             settings.value(KinesisProperties.ACCESS_KEY_ID.getName(), keys.accessKeyId())
                     .value(KinesisProperties.SECRET_ACCESS_KEY.getName(), keys.secretAccessKey());
             if (keys.sessionToken() != null) {

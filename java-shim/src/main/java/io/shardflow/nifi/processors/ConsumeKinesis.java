@@ -14,11 +14,13 @@ import io.shardflow.nifi.bridge.LogPump;
 import io.shardflow.nifi.bridge.NativeException;
 import io.shardflow.nifi.bridge.PartHeader;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.apache.nifi.annotation.behavior.InputRequirement;
@@ -134,6 +136,8 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     private static final long FLOWING_NANOS = 1_000_000_000L;
 
     private static final long CLOSE_MILLIS = 5_000;
+    /** How long a removal waits for a service of NiFi. */
+    private static final Duration CREDENTIALS_LIMIT = Duration.ofSeconds(5);
 
     // In an order that stays, on the screen and in the NAR's documentation.
     private static final Set<Relationship> RELATIONSHIPS =
@@ -144,9 +148,10 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     private final Buffers buffers = new Buffers();
     private final LogPump logPump = new LogPump();
 
+    private final AtomicReference<KinesisSource> source = new AtomicReference<>();
+    private final AtomicReference<CredentialFeed> feed = new AtomicReference<>();
+
     private volatile Bridge bridge;
-    private volatile KinesisSource source;
-    private volatile CredentialFeed feed;
     private volatile long lastBatchNanos;
 
     /** For NiFi. */
@@ -198,15 +203,13 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
         final KinesisSource opened = bridge.openSource(settings(context)
                 .value(NODE_ID, NodeId.of(context.getStateManager()))
                 .toMap());
-        source = opened;
-        feed = AwsIdentity.service(context)
-                .map(service -> CredentialFeed.start(service, opened, getLogger()))
-                .orElse(null);
+        source.set(opened);
+        AwsIdentity.service(context).ifPresent(service -> feed.set(CredentialFeed.start(service, opened, getLogger())));
     }
 
     @Override
     public void onTrigger(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
-        final KinesisSource current = source;
+        final KinesisSource current = source.get();
         if (current == null) {
             context.yield();
             return;
@@ -237,7 +240,7 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     /** Lets a waiting poll end, so that stopping is quick. */
     @OnUnscheduled
     public void stopFetching() {
-        final KinesisSource current = source;
+        final KinesisSource current = source.get();
         if (current != null) {
             try {
                 current.stopFetching();
@@ -251,41 +254,59 @@ public class ConsumeKinesis extends AbstractSessionFactoryProcessor implements V
     @OnStopped
     @OnShutdown
     public void close() {
-        final KinesisSource current = source;
-        source = null;
-        if (current != null) {
+        final KinesisSource current = source.getAndSet(null);
+        try {
+            if (current != null) {
+                close(current);
+            }
+        } finally {
+            // After the source: its last calls are signed, too.
+            final CredentialFeed last = feed.getAndSet(null);
+            if (last != null) {
+                last.close();
+            }
+            buffers.clear();
+        }
+    }
+
+    private void close(final KinesisSource current) {
+        try {
+            tell(current);
+        } finally {
             try {
-                Reports.log(current.messages(), getLogger());
                 current.close(CLOSE_MILLIS);
                 logPump.pump(bridge);
             } catch (final NativeException e) {
                 getLogger().warn("The Kinesis source did not close cleanly; leases end by themselves", e);
             }
         }
-        // After the source: its last calls are signed, too.
-        final CredentialFeed last = feed;
-        feed = null;
-        if (last != null) {
-            last.close();
-        }
-        buffers.clear();
     }
 
-    /** Removes the fan-out consumer from AWS, where it would cost money for nothing. */
+    /**
+     * Closes what a termination left open: NiFi discards the instance then without stopping it. Removes the fan-out
+     * consumer from AWS, where it would cost money for nothing, unless another node reads with it.
+     */
     @OnRemoved
-    public void deregister(final ProcessContext context) {
+    public void remove(final ProcessContext context) {
+        try {
+            close();
+        } finally {
+            deregister(context);
+        }
+    }
+
+    private void deregister(final ProcessContext context) {
         if (!KinesisProperties.ENHANCED_FAN_OUT
                 .getValue()
                 .equals(context.getProperty(KinesisProperties.CONSUMER_TYPE).getValue())) {
             return;
         }
         try {
-            Reports.log(
-                    bridges.get()
-                            .deregisterConsumer(AwsIdentity.resolve(context, settings(context))
-                                    .toMap()),
-                    getLogger());
-        } catch (final RuntimeException e) {
+            final Settings settings = settings(context).value(NODE_ID, NodeId.of(context.getStateManager()));
+            final Map<String, String> config =
+                    AwsIdentity.resolve(context, settings, CREDENTIALS_LIMIT).toMap();
+            Reports.log(bridges.get().deregisterConsumer(config), getLogger());
+        } catch (final RuntimeException | IOException e) {
             getLogger()
                     .warn(
                             "The fan-out consumer {} of the stream {} must be deregistered by hand",

@@ -9,6 +9,7 @@
 package io.shardflow.nifi.processors;
 
 import io.shardflow.nifi.bridge.AwsKeys;
+import io.shardflow.nifi.bridge.ErrorCode;
 import io.shardflow.nifi.bridge.KinesisSource;
 import io.shardflow.nifi.bridge.NativeException;
 import java.time.Duration;
@@ -73,10 +74,12 @@ final class CredentialFeed implements AutoCloseable {
             final AwsKeys keys = service.get();
             source.credentials(keys);
             pause = pause(keys.expiry(), Instant.now());
-        } catch (final NativeException e) {
-            log.debug("The source is being closed", e);
         } catch (final RuntimeException | LinkageError e) {
-            fail(e);
+            if (e instanceof final NativeException refusal && refusal.errorCode() == ErrorCode.CLOSED) {
+                log.debug("The source is being closed", e);
+            } else {
+                fail(e);
+            }
         }
         try {
             timer.schedule(this::renew, pause.toMillis(), TimeUnit.MILLISECONDS);

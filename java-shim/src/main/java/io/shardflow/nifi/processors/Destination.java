@@ -16,6 +16,7 @@ import org.apache.nifi.components.PropertyDescriptor;
 import org.apache.nifi.components.PropertyValue;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.processor.ProcessContext;
+import org.apache.nifi.processor.exception.TerminatedTaskException;
 
 /** What the properties say about one FlowFile: where it goes and which range it covers. */
 final class Destination {
@@ -40,7 +41,11 @@ final class Destination {
 
     private Destination() {}
 
-    /** The announcement of one FlowFile. */
+    /**
+     * The announcement of one FlowFile.
+     *
+     * @throws IllegalArgumentException when an expression cannot be evaluated for it; the message says which and why
+     */
     static Map<String, String> of(final ProcessContext context, final FlowFile flowFile) {
         final Map<String, String> values = of(context, value -> value.evaluateAttributeExpressions(flowFile));
         values.put(SIZE, Long.toString(flowFile.getSize()));
@@ -68,13 +73,28 @@ final class Destination {
             if (descriptor == other || unused.contains(descriptor)) {
                 continue;
             }
-            final String value =
-                    evaluation.apply(context.getProperty(descriptor)).getValue();
+            final String value = evaluated(context.getProperty(descriptor), descriptor, evaluation);
             if (value != null && !value.isBlank()) {
                 values.put(name(descriptor), value.trim());
             }
         }
         return values;
+    }
+
+    /** NiFi's own message names the value of the FlowFile that an expression cannot use, but not the property. */
+    private static String evaluated(
+            final PropertyValue property,
+            final PropertyDescriptor descriptor,
+            final UnaryOperator<PropertyValue> evaluation) {
+        try {
+            return evaluation.apply(property).getValue();
+        } catch (final TerminatedTaskException e) {
+            throw e;
+        } catch (final RuntimeException e) {
+            final String text = "%s %s cannot be evaluated: %s"
+                    .formatted(descriptor.getDisplayName(), property.getValue(), e.getMessage());
+            throw new IllegalArgumentException(text, e);
+        }
     }
 
     /** Properties that NiFi hides keep their values; without tracking those may be anything. */

@@ -38,18 +38,31 @@ final class Pieces {
 
     /** The FlowFile without these rows. */
     static FlowFile without(final ProcessSession session, final FlowFile whole, final List<Piece> pieces) {
-        return session.write(whole, (in, out) -> {
+        final FlowFile rest = session.write(whole, (in, out) -> {
             copy(in, out, sorted(pieces), false);
             in.transferTo(out);
         });
+        final long left = records(whole) - rows(pieces);
+        return left < 0 ? rest : session.putAttribute(rest, RECORD_COUNT, Long.toString(left));
+    }
+
+    /** What the FlowFile says of itself; -1 when that is no number. */
+    private static long records(final FlowFile flowFile) {
+        try {
+            return Long.parseLong(flowFile.getAttribute(RECORD_COUNT));
+        } catch (final NumberFormatException e) {
+            return -1;
+        }
+    }
+
+    private static long rows(final List<Piece> pieces) {
+        return pieces.stream().mapToLong(Piece::rows).sum();
     }
 
     private static Map<String, String> attributes(final List<Piece> pieces) {
         final List<Piece> sorted = sorted(pieces);
         final Map<String, String> attributes = new HashMap<>();
-        attributes.put(
-                RECORD_COUNT,
-                Long.toString(pieces.stream().mapToLong(Piece::rows).sum()));
+        attributes.put(RECORD_COUNT, Long.toString(rows(pieces)));
         attributes.put(Attributes.MESSAGE, sorted.getFirst().reason());
         final String first = sorted.getFirst().firstToken();
         final String last = sorted.getLast().lastToken();

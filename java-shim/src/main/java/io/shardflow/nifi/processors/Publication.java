@@ -15,7 +15,9 @@ import io.shardflow.nifi.bridge.SnowpipeSink;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.logging.ComponentLog;
 import org.apache.nifi.processor.ProcessContext;
@@ -51,6 +53,7 @@ final class Publication {
     private final Ending ending;
     private final Uploads uploads = new Uploads();
     private final Buffers buffers = new Buffers();
+    private volatile boolean stopping;
 
     Publication(final SnowpipeSink sink, final ComponentLog log) {
         this.sink = sink;
@@ -77,27 +80,46 @@ final class Publication {
         }
     }
 
-    /** Ends what can be ended within a bounded time and gives the rest back to the queue. */
+    /**
+     * Ends what can be ended within a bounded time and gives the rest back to the queue. NiFi's shutdown and its
+     * terminations call this while threads are in {@link #trigger}; what one of them has claimed is left to it until the
+     * time is over.
+     */
     void stop() {
+        stopping = true;
         hurry();
         final long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_WAIT_MILLIS);
         try {
-            for (final Upload upload : uploads.all()) {
-                if (upload.state() == Outcome.State.IN_FLIGHT) {
-                    awaitEnd(upload, deadline);
-                }
-            }
+            // What other threads have comes last, so that it does not cost the rest its time.
+            awaitEnds(Upload::claim, deadline);
+            awaitEnds(upload -> upload.claim(deadline), deadline);
         } finally {
             for (final Upload upload : uploads.all()) {
-                giveBack(upload);
+                // A thread that still has it does not come back: without this the FlowFile would be nobody's.
+                if (upload.claim() || !upload.hasEnded()) {
+                    giveBack(upload);
+                    upload.unclaim();
+                }
             }
             buffers.clear();
         }
     }
 
+    private void awaitEnds(final Predicate<Upload> claim, final long deadline) {
+        for (final Upload upload : uploads.all()) {
+            if (claim.test(upload)) {
+                try {
+                    awaitEnd(upload, deadline);
+                } finally {
+                    upload.unclaim();
+                }
+            }
+        }
+    }
+
     private boolean take(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
         final int most = Math.min(MOST_TAKEN, uploads.room());
-        if (most == 0) {
+        if (stopping || most == 0) {
             return false;
         }
         final ProcessSession intake = sessionFactory.createSession();
@@ -125,15 +147,21 @@ final class Publication {
             final ProcessSessionFactory sessionFactory,
             final ProcessSession intake,
             final FlowFile flowFile) {
+        final Map<String, String> destination;
+        try {
+            destination = Destination.of(context, flowFile);
+        } catch (final IllegalArgumentException e) {
+            fail(intake, flowFile, e);
+            return;
+        }
         final long id;
         try {
-            id = sink.begin(Destination.of(context, flowFile));
+            id = sink.begin(destination);
         } catch (final NativeException e) {
             if (e.errorCode() != ErrorCode.CONFIG && e.errorCode() != ErrorCode.REJECTED) {
                 throw e;
             }
-            log.error("{} cannot be published: {}", flowFile, e.getMessage());
-            intake.transfer(Ending.annotate(intake, flowFile, 0, e.getMessage()), PublishSnowpipeStreaming.FAILURE);
+            fail(intake, flowFile, e);
             return;
         }
         try {
@@ -144,6 +172,12 @@ final class Publication {
             abandon(id);
             throw e;
         }
+    }
+
+    /** What the FlowFile itself says cannot be used; the others go on. */
+    private void fail(final ProcessSession intake, final FlowFile flowFile, final RuntimeException cause) {
+        log.error("{} cannot be published: {}", flowFile, cause.getMessage());
+        intake.transfer(Ending.annotate(intake, flowFile, 0, cause.getMessage()), PublishSnowpipeStreaming.FAILURE);
     }
 
     private boolean attendReady(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
@@ -205,6 +239,10 @@ final class Publication {
             // Half of the content may have been handed over, so the upload must not go on.
             giveBack(upload);
             throw e;
+        } catch (final FlowFileAccessException e) {
+            log.error("{} is penalized: its content cannot be read", upload.flowFile(), e);
+            giveBack(upload, true);
+            return true;
         } catch (final RuntimeException | IOException e) {
             log.error("{} goes back to its queue", upload.flowFile(), e);
             giveBack(upload);
@@ -271,10 +309,11 @@ final class Publication {
     }
 
     private void end(final Upload upload, final Outcome outcome) throws IOException {
-        uploads.remove(upload);
         ending.of(upload, outcome);
+        uploads.remove(upload);
     }
 
+    /** Of a claimed upload. */
     private void awaitEnd(final Upload upload, final long deadline) {
         try {
             while (upload.state() == Outcome.State.IN_FLIGHT) {
@@ -301,10 +340,14 @@ final class Publication {
 
     /** Without penalty, so that the FlowFile keeps its place in the queue. */
     private void giveBack(final Upload upload) {
+        giveBack(upload, false);
+    }
+
+    private void giveBack(final Upload upload, final boolean penalize) {
         uploads.remove(upload);
         abandon(upload.id());
         try {
-            upload.session().rollback();
+            upload.session().rollback(penalize);
         } catch (final RuntimeException e) {
             log.debug("The session of {} had ended", upload.flowFile(), e);
         }

@@ -17,6 +17,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.apache.nifi.annotation.behavior.InputRequirement;
 import org.apache.nifi.annotation.behavior.InputRequirement.Requirement;
@@ -31,6 +32,7 @@ import org.apache.nifi.annotation.configuration.DefaultSettings;
 import org.apache.nifi.annotation.documentation.CapabilityDescription;
 import org.apache.nifi.annotation.documentation.SeeAlso;
 import org.apache.nifi.annotation.documentation.Tags;
+import org.apache.nifi.annotation.lifecycle.OnRemoved;
 import org.apache.nifi.annotation.lifecycle.OnScheduled;
 import org.apache.nifi.annotation.lifecycle.OnShutdown;
 import org.apache.nifi.annotation.lifecycle.OnStopped;
@@ -116,8 +118,9 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
     private final Supplier<Bridge> bridges;
     private final LogPump logPump = new LogPump();
 
+    private final AtomicReference<Publication> publication = new AtomicReference<>();
+
     private volatile Bridge bridge;
-    private volatile Publication publication;
 
     /** For NiFi. */
     public PublishSnowpipeStreaming() {
@@ -174,12 +177,12 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
     public void open(final ProcessContext context) {
         bridge = bridges.get();
         final SnowpipeSink sink = bridge.openSink(settings(context).toMap());
-        publication = new Publication(sink, getLogger());
+        publication.set(new Publication(sink, getLogger()));
     }
 
     @Override
     public void onTrigger(final ProcessContext context, final ProcessSessionFactory sessionFactory) {
-        final Publication current = publication;
+        final Publication current = publication.get();
         if (current == null) {
             context.yield();
             return;
@@ -194,25 +197,35 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
     /** Sends threads back that wait for room, because NiFi waits for them before it stops. */
     @OnUnscheduled
     public void hurry() {
-        final Publication current = publication;
+        final Publication current = publication.get();
         if (current != null) {
             current.hurry();
         }
     }
 
-    /** Gives what is not stored back to the queue, within a bounded time. */
+    /**
+     * Gives what is not stored back to the queue, within a bounded time. Also when the instance is discarded, which a
+     * termination does without stopping it: its FlowFiles would be nobody's until NiFi ends.
+     */
     @OnStopped
     @OnShutdown
+    @OnRemoved
     public void close() {
-        final Publication current = publication;
-        publication = null;
+        final Publication current = publication.getAndSet(null);
         if (current == null) {
             return;
         }
-        current.stop();
-        tell(current.sink());
         try {
-            current.sink().close(CLOSE_MILLIS);
+            current.stop();
+            tell(current.sink());
+        } finally {
+            close(current.sink());
+        }
+    }
+
+    private void close(final SnowpipeSink sink) {
+        try {
+            sink.close(CLOSE_MILLIS);
             logPump.pump(bridge);
         } catch (final NativeException e) {
             getLogger().warn("The Snowflake sink did not close cleanly", e);
@@ -226,9 +239,9 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
             final Settings settings = settings(context);
             Destination.of(context, attributes).forEach(settings::value);
             return Reports.results(bridges.get().verifySink(settings.toMap()));
-        } catch (final NativeException e) {
+        } catch (final RuntimeException e) {
             verificationLogger.warn("Verification failed", e);
-            return Reports.failed("Snowflake Sink", e);
+            return Reports.failed(e instanceof NativeException ? "Snowflake Sink" : "Evaluate properties", e);
         }
     }
 
@@ -242,7 +255,9 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
     }
 
     private static Settings settings(final ProcessContext context) {
+        // White space belongs to a password.
         final Settings settings = Proxies.add(context, new Settings(context))
+                .raw(SnowpipeProperties.PRIVATE_KEY_PASSWORD)
                 .text(
                         SnowpipeProperties.AUTHENTICATION,
                         SnowpipeProperties.CONNECTION,
@@ -250,7 +265,6 @@ public class PublishSnowpipeStreaming extends AbstractSessionFactoryProcessor im
                         SnowpipeProperties.USER,
                         SnowpipeProperties.ROLE,
                         SnowpipeProperties.PRIVATE_KEY,
-                        SnowpipeProperties.PRIVATE_KEY_PASSWORD,
                         SnowpipeProperties.DESTINATION_TYPE,
                         SnowpipeProperties.CHANNEL_TYPE,
                         SnowpipeProperties.TRACKING,

@@ -11,6 +11,7 @@ package io.shardflow.nifi.processors;
 import io.shardflow.nifi.bridge.Outcome;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.processor.ProcessSession;
 
@@ -19,6 +20,8 @@ import org.apache.nifi.processor.ProcessSession;
  * that has claimed it may touch it.
  */
 final class Upload {
+
+    private static final long CLAIM_STEP_NANOS = 1_000_000;
 
     private final long id;
     private final FlowFile flowFile;
@@ -76,6 +79,17 @@ final class Upload {
         if (ended) {
             claimed.set(false);
             return false;
+        }
+        return true;
+    }
+
+    /** As {@link #claim()}, waiting for another thread until the deadline, in {@link System#nanoTime} terms. */
+    boolean claim(final long deadline) {
+        while (!claim()) {
+            if (ended || System.nanoTime() - deadline >= 0) {
+                return false;
+            }
+            LockSupport.parkNanos(CLAIM_STEP_NANOS);
         }
         return true;
     }

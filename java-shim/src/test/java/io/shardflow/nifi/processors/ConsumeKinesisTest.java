@@ -9,8 +9,6 @@
 package io.shardflow.nifi.processors;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -20,7 +18,6 @@ import io.shardflow.nifi.bridge.Message;
 import io.shardflow.nifi.bridge.NativeException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -29,12 +26,10 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.apache.nifi.components.ConfigVerificationResult;
-import org.apache.nifi.components.state.Scope;
 import org.apache.nifi.processor.ProcessSession;
 import org.apache.nifi.provenance.ProvenanceEventType;
 import org.apache.nifi.util.MockFlowFile;
 import org.apache.nifi.util.MockProcessContext;
-import org.apache.nifi.util.PropertyMigrationResult;
 import org.apache.nifi.util.TestRunner;
 import org.apache.nifi.util.TestRunners;
 import org.junit.jupiter.api.BeforeEach;
@@ -123,20 +118,6 @@ class ConsumeKinesisTest {
             flowFiles.get(i).assertAttributeEquals("aws.kinesis.first.sequence.number", Integer.toString(i));
         }
         assertEquals(parts.size(), runner.getCounterValue("Records Consumed"));
-    }
-
-    @Test
-    void demarcatorCrossesWithItsWhiteSpaceAndOnlyWhereItCounts() {
-        runner.setProperty(KinesisProperties.PROCESSING_STRATEGY, KinesisProperties.DEMARCATOR);
-        runner.assertNotValid();
-        runner.setProperty(KinesisProperties.MESSAGE_DEMARCATOR, " \n");
-        runner.run();
-        assertEquals(" \n", bridge.configurations.getFirst().get("Message Demarcator"));
-        assertFalse(bridge.configurations.getFirst().containsKey("Record Reader"));
-
-        runner.setProperty(KinesisProperties.PROCESSING_STRATEGY, KinesisProperties.LINE_DELIMITED);
-        runner.run();
-        assertFalse(bridge.configurations.getLast().containsKey("Message Demarcator"));
     }
 
     @Test
@@ -244,113 +225,12 @@ class ConsumeKinesisTest {
     }
 
     @Test
-    void configurationCrossesInMillisecondsAndBytes() {
-        runner.setProperty(KinesisProperties.MAX_BATCH_DURATION, "2 sec");
-        runner.setProperty(KinesisProperties.MAX_BATCH_SIZE, "1 KB");
-        runner.setProperty(KinesisProperties.ENDPOINT, " ");
-        runner.run();
-
-        final Map<String, String> config = new HashMap<>(bridge.configurations.getFirst());
-        assertFalse(config.remove("Node Id").isBlank());
-        assertEquals(
-                Map.ofEntries(
-                        Map.entry("Stream Name", "orders"),
-                        Map.entry("Application Name", "app"),
-                        Map.entry("Region", "us-west-2"),
-                        Map.entry("Consumer Type", "SHARED_THROUGHPUT"),
-                        Map.entry("Processing Strategy", "RECORD"),
-                        Map.entry("Output Strategy", "INJECT_METADATA"),
-                        Map.entry("Approximate Arrival Format", "ISO_8601"),
-                        Map.entry("Initial Stream Position", "TRIM_HORIZON"),
-                        Map.entry("Max Records Per Request", "1000"),
-                        Map.entry("Max Batch Duration", "2000"),
-                        Map.entry("Max Batch Size", "1024"),
-                        Map.entry("Shard Order", "PARENTS_FIRST"),
-                        Map.entry("Wire Format", "CBOR"),
-                        Map.entry("Memory Budget", "67108864")),
-                config);
-    }
-
-    @Test
-    void nodeIdOutlivesRestartsAndDiffersBetweenNodes() {
-        runner.run();
-        runner.run();
-        final String first = bridge.configurations.get(0).get("Node Id");
-        assertEquals(first, bridge.configurations.get(1).get("Node Id"));
-        runner.getStateManager().assertStateEquals(NodeId.KEY, first, Scope.LOCAL);
-
-        createRunner();
-        runner.run();
-        assertNotEquals(first, bridge.configurations.get(2).get("Node Id"));
-    }
-
-    @Test
-    void credentialsAreCompleteOrAbsent() {
-        runner.assertValid();
-        runner.setProperty(KinesisProperties.ACCESS_KEY_ID, "AKIA");
-        runner.assertNotValid();
-        runner.setProperty(KinesisProperties.SECRET_ACCESS_KEY, "secret");
-        runner.assertValid();
-    }
-
-    @Test
-    void valuesOutsideTheirDomainAreInvalid() {
-        final Map<String, List<String>> wrong = Map.of(
-                "Region", List.of("frankfurt", "us_west_2", ""),
-                "Max Records Per Request", List.of("0", "10001", "many"),
-                "Max Batch Duration", List.of("0 ms", "soon", "2 hours"),
-                "Max Batch Size", List.of("0 B", "large"),
-                "Endpoint Override URL", List.of("localhost:4566", "ftp://host"),
-                "Processing Strategy", List.of("BATCH"));
-        wrong.forEach((property, values) -> values.forEach(value -> {
-            createRunner();
-            runner.setProperty(property, value);
-            runner.assertNotValid();
-        }));
-        for (final String region : List.of("eu-west-1", "us-gov-west-1", "ap-southeast-5", "us-isob-east-1")) {
-            createRunner();
-            runner.setProperty("Region", region);
-            runner.assertValid();
-        }
-        createRunner();
-        runner.setProperty(KinesisProperties.INITIAL_POSITION, KinesisProperties.AT_TIMESTAMP);
-        runner.assertNotValid();
-        runner.setProperty(KinesisProperties.POSITION_TIMESTAMP, "2026-01-31T12:00:00Z");
-        runner.assertValid();
-    }
-
-    @Test
-    void propertiesOfUpstreamsFlowsAreCarriedOver() {
-        final Map<String, String> former = new HashMap<>();
-        former.put("Region", "use-custom-region");
-        former.put("Custom Region", "eu-new-1");
-        former.put("Max Bytes to Buffer", "100 MB");
-        former.put("Checkpoint Interval", "5 sec");
-        former.put("Processing Strategy", "RECORD");
-        former.put("Record Reader", "some-service");
-        former.put("Record Writer", "some-service");
-        final TestRunner migrating = TestRunners.newTestRunner(new ConsumeKinesis(() -> bridge));
-        former.forEach(migrating::setProperty);
-        final PropertyMigrationResult result = migrating.migrateProperties();
-
-        assertEquals("Max Batch Size", result.getPropertiesRenamed().get("Max Bytes to Buffer"));
-        assertTrue(result.getPropertiesRemoved()
-                .containsAll(List.of("Custom Region", "Checkpoint Interval", "Record Reader", "Record Writer")));
-        assertTrue(migrating.getLogger().getWarnMessages().getFirst().getMsg().contains("Record Reader"));
-        assertEquals(
-                "eu-new-1", migrating.getProcessContext().getAllProperties().get("Region"));
-        assertEquals(
-                Map.of("parse.failure", "parse-failure"),
-                migrating.migrateRelationships().getRenamedRelationships());
-    }
-
-    @Test
     void removalDeregistersAFanOutConsumerOnly() {
-        processor.deregister(runner.getProcessContext());
+        processor.remove(runner.getProcessContext());
         assertTrue(bridge.deregistered.isEmpty());
 
         runner.setProperty(KinesisProperties.CONSUMER_TYPE, KinesisProperties.ENHANCED_FAN_OUT);
-        processor.deregister(runner.getProcessContext());
+        processor.remove(runner.getProcessContext());
         assertEquals("app", bridge.deregistered.getFirst().get("Application Name"));
     }
 
@@ -378,18 +258,6 @@ class ConsumeKinesisTest {
 
         assertEquals(ConfigVerificationResult.Outcome.FAILED, results.getFirst().getOutcome());
         assertEquals("library missing", results.getFirst().getExplanation());
-    }
-
-    @Test
-    void upstreamsOtherStrategiesMoveOverWithoutAWord() {
-        for (final String strategy : List.of("FLOW_FILE", "LINE_DELIMITED", "DEMARCATOR")) {
-            final TestRunner migrating = TestRunners.newTestRunner(new ConsumeKinesis(() -> bridge));
-            migrating.setProperty("Processing Strategy", strategy);
-            migrating.setProperty("Message Demarcator", "|");
-            final PropertyMigrationResult result = migrating.migrateProperties();
-            assertFalse(result.getPropertiesRemoved().contains("Message Demarcator"));
-            assertTrue(migrating.getLogger().getWarnMessages().isEmpty());
-        }
     }
 
     /** A session whose commit fails as NiFi's does: by callback and by exception. */

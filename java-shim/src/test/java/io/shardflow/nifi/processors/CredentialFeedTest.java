@@ -14,6 +14,8 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.shardflow.nifi.bridge.AwsKeys;
+import io.shardflow.nifi.bridge.ErrorCode;
+import io.shardflow.nifi.bridge.NativeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.TimeUnit;
@@ -91,6 +93,27 @@ class CredentialFeedTest {
             final AwsKeys keys = bridge.source.given.poll(10, TimeUnit.SECONDS);
             assertNotNull(keys);
             assertEquals("AKIA", keys.accessKeyId());
+        }
+    }
+
+    @Test
+    void credentialsThatCannotBeUsedAreTold() throws Exception {
+        bridge.source.credentialsFailure = new NativeException(ErrorCode.CONFIG.code(), "credentials lack a secret");
+        final Supplier<AwsKeys> service = () -> new AwsKeys("AKIA", null, null, null);
+        try (CredentialFeed feed = CredentialFeed.start(service, bridge.source, runner.getLogger())) {
+            assertNotNull(feed);
+            assertEquals("credentials lack a secret", bridge.source.refusals.poll(10, TimeUnit.SECONDS));
+        }
+    }
+
+    @Test
+    void aSourceThatIsClosedIsToldNothing() throws Exception {
+        bridge.source.credentialsFailure = new NativeException(ErrorCode.CLOSED.code(), "source 7 is not open");
+        final Supplier<AwsKeys> service = () -> new AwsKeys("AKIA", "hidden", null, null);
+        try (CredentialFeed feed = CredentialFeed.start(service, bridge.source, runner.getLogger())) {
+            assertNotNull(feed);
+            assertNotNull(bridge.source.given.poll(10, TimeUnit.SECONDS), "it is asked again");
+            assertTrue(bridge.source.refusals.isEmpty());
         }
     }
 

@@ -25,6 +25,8 @@ final class FakeBridge implements Bridge {
     final FakeSource source = new FakeSource();
     final FakeSink sink = new FakeSink();
     List<Finding> findings = List.of();
+    /** Runs before a deregistration. */
+    Runnable onDeregister = () -> {};
 
     @Override
     public KinesisSource openSource(final Map<String, String> config) {
@@ -52,6 +54,7 @@ final class FakeBridge implements Bridge {
 
     @Override
     public List<Message> deregisterConsumer(final Map<String, String> config) {
+        onDeregister.run();
         deregistered.add(config);
         return List.of();
     }

@@ -27,6 +27,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
+import java.util.function.LongConsumer;
 
 /** Walks uploads through prepared states; the last state stays. */
 final class FakeSink implements SnowpipeSink {
@@ -55,6 +56,10 @@ final class FakeSink implements SnowpipeSink {
     /** There is no room for content. */
     boolean full;
 
+    /** Runs when an upload ends, with its id. */
+    LongConsumer onEnd = upload -> {};
+
+    RuntimeException messagesFailure;
     final CountDownLatch waiting = new CountDownLatch(1);
     long rowErrors;
     long rowsSent = 2;
@@ -87,6 +92,7 @@ final class FakeSink implements SnowpipeSink {
             if (state.isTerminal()) {
                 scripts.remove(upload);
                 ended.incrementAndGet();
+                onEnd.accept(upload);
             }
             return new Outcome(state.ordinal(), rowsSent, 1, rowErrors, message, TRANSIT_URI);
         }
@@ -156,6 +162,9 @@ final class FakeSink implements SnowpipeSink {
 
     @Override
     public List<Message> messages() {
+        if (messagesFailure != null) {
+            throw messagesFailure;
+        }
         final List<Message> drained = List.copyOf(messages);
         messages.clear();
         return drained;

@@ -37,6 +37,10 @@ final class FakeSource implements KinesisSource {
     final BlockingQueue<String> refusals = new LinkedBlockingQueue<>();
     NativeException pollFailure;
     NativeException readFailure;
+    RuntimeException messagesFailure;
+    /** Thrown at the next hand-over of credentials. */
+    NativeException credentialsFailure;
+
     boolean mayCommit = true;
     /** What each poll was ready to wait. */
     final List<Long> waits = new ArrayList<>();
@@ -101,6 +105,9 @@ final class FakeSource implements KinesisSource {
 
     @Override
     public List<Message> messages() {
+        if (messagesFailure != null) {
+            throw messagesFailure;
+        }
         final List<Message> drained = List.copyOf(messages);
         messages.clear();
         return drained;
@@ -115,6 +122,11 @@ final class FakeSource implements KinesisSource {
 
     @Override
     public void credentials(final AwsKeys keys) {
+        final NativeException failure = credentialsFailure;
+        credentialsFailure = null;
+        if (failure != null) {
+            throw failure;
+        }
         given.add(keys);
     }
 

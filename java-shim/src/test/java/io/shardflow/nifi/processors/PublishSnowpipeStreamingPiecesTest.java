@@ -35,29 +35,29 @@ class PublishSnowpipeStreamingPiecesTest {
     @Test
     void aRowThatIsTooLargeLeavesAloneForFailure() {
         sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        Queues.enqueue(runner, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
         runner.run(5);
 
-        final MockFlowFile row = only("failure");
+        final MockFlowFile row = Queues.only(runner, "failure");
         row.assertContentEquals("{\"a\":2}\n");
         row.assertAttributeEquals(Attributes.OFFSET_START, "2");
         row.assertAttributeEquals(Attributes.OFFSET_END, "2");
         row.assertAttributeEquals(Attributes.MESSAGE, "too large");
         row.assertAttributeEquals("shard", "s");
         row.assertAttributeEquals("record.count", "1");
-        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
+        Queues.only(runner, "success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
     }
 
     @Test
     void contentThatIsAskedForOnceMoreIsReadAgainAndNothingIsTakenOutTwice() {
         sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.WANT_DATA, State.COMMITTED);
         sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        Queues.enqueue(runner, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
         runner.run(5);
 
         assertEquals(2, sink.finished.get(1L));
-        only("failure").assertContentEquals("{\"a\":2}\n");
-        only("success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
+        Queues.only(runner, "failure").assertContentEquals("{\"a\":2}\n");
+        Queues.only(runner, "success").assertContentEquals("{\"a\":1}\n{\"a\":3}\n");
     }
 
     @Test
@@ -67,21 +67,21 @@ class PublishSnowpipeStreamingPiecesTest {
                 ? List.of(State.WANT_DATA, State.IN_FLIGHT, State.RETRY)
                 : List.of(State.WANT_DATA, State.IN_FLIGHT, State.COMMITTED);
         sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n", 1);
+        Queues.enqueue(runner, "{\"a\":1}\n{\"a\":2}\n", 1);
         runner.run(10);
 
-        only("failure").assertContentEquals("{\"a\":2}\n");
-        only("success").assertContentEquals("{\"a\":1}\n");
+        Queues.only(runner, "failure").assertContentEquals("{\"a\":2}\n");
+        Queues.only(runner, "success").assertContentEquals("{\"a\":1}\n");
     }
 
     @Test
     void aFlowFileThatFailsIsKeptWhole() {
         sink.script = upload -> List.of(State.WANT_DATA, State.FAILED);
         sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(5);
 
-        only("failure").assertContentEquals(ROWS);
+        Queues.only(runner, "failure").assertContentEquals(ROWS);
     }
 
     @Test
@@ -89,12 +89,12 @@ class PublishSnowpipeStreamingPiecesTest {
         sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
         sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
         sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
+        Queues.enqueue(runner, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", 1);
         runner.run(5);
 
-        only("failure").assertContentEquals("{\"a\":2}\n");
-        only("invalid").assertContentEquals("{\"a\":1}\n");
-        only("success").assertContentEquals("{\"a\":3}\n");
+        Queues.only(runner, "failure").assertContentEquals("{\"a\":2}\n");
+        Queues.only(runner, "invalid").assertContentEquals("{\"a\":1}\n");
+        Queues.only(runner, "success").assertContentEquals("{\"a\":3}\n");
     }
 
     @Test
@@ -105,29 +105,47 @@ class PublishSnowpipeStreamingPiecesTest {
         // The last line has no line feed, which the length counts all the same.
         sink.pieces.add(new Piece(Piece.Way.INVALID, 16, 8, 1, "3", "3", "rejected"));
         sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
-        enqueue("{\"a\":1}\n{\"a\":2}\n{\"a\":3}", 1);
+        Queues.enqueue(runner, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}", 1);
         runner.run(1);
 
-        final MockFlowFile invalid = only("invalid");
+        final MockFlowFile invalid = Queues.only(runner, "invalid");
         invalid.assertContentEquals("{\"a\":1}\n{\"a\":3}");
         invalid.assertAttributeEquals(Attributes.ROW_ERRORS, "1");
         invalid.assertAttributeEquals(Attributes.OFFSET_START, "1");
         invalid.assertAttributeEquals(Attributes.OFFSET_END, "3");
-        final MockFlowFile rest = only("success");
+        final MockFlowFile rest = Queues.only(runner, "success");
         rest.assertContentEquals("{\"a\":2}\n");
         rest.assertAttributeEquals(Attributes.ROW_ERRORS, "0");
         rest.assertAttributeNotExists(Attributes.MESSAGE);
     }
 
-    private void enqueue(final String content, final int count) {
-        for (int i = 1; i <= count; i++) {
-            final String number = Integer.toString(i);
-            runner.enqueue(content, Map.of("start", number, "end", number, "shard", "s"));
-        }
+    @Test
+    void theCountOfRecordsIsThatOfTheRowsThatAreLeft() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
+        sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+        sink.pieces.add(new Piece(Piece.Way.INVALID, 0, 8, 1, "1", "1", "rejected"));
+        runner.enqueue(
+                "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n",
+                Map.of("start", "1", "end", "4", "shard", "s", "record.count", "4"));
+        runner.run(5);
+
+        Queues.only(runner, "failure").assertAttributeEquals("record.count", "1");
+        Queues.only(runner, "invalid").assertAttributeEquals("record.count", "1");
+        Queues.only(runner, "success").assertAttributeEquals("record.count", "2");
     }
 
-    private MockFlowFile only(final String relationship) {
-        runner.assertTransferCount(relationship, 1);
-        return runner.getFlowFilesForRelationship(relationship).getFirst();
+    @Test
+    void aCountThatIsNoneStaysAsItIs() {
+        for (final String count : List.of("many", "0", "")) {
+            createRunner();
+            sink.pieces.clear();
+            sink.pieces.add(new Piece(Piece.Way.FAILED, 8, 8, 1, "2", "2", "too large"));
+            runner.enqueue(
+                    "{\"a\":1}\n{\"a\":2}\n", Map.of("start", "1", "end", "2", "shard", "s", "record.count", count));
+            runner.run(5);
+
+            Queues.only(runner, "success").assertContentEquals("{\"a\":1}\n");
+            Queues.only(runner, "success").assertAttributeEquals("record.count", count);
+        }
     }
 }

@@ -22,6 +22,7 @@ import java.security.PrivateKey;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.apache.nifi.components.ConfigVerificationResult;
 import org.apache.nifi.controller.AbstractControllerService;
 import org.apache.nifi.key.service.api.PrivateKeyService;
 import org.apache.nifi.reporting.InitializationException;
@@ -66,6 +67,13 @@ class PublishSnowpipeStreamingPropertiesTest {
                         "Size", Integer.toString(ROWS.length()),
                         "Records", "2"),
                 sink.begun.getFirst());
+    }
+
+    @Test
+    void thePasswordOfTheKeyKeepsItsWhiteSpace() {
+        runner.setProperty(SnowpipeProperties.PRIVATE_KEY_PASSWORD, " pass word ");
+        runner.run();
+        assertEquals(" pass word ", bridge.configurations.getFirst().get("Private Key Password"));
     }
 
     @Test
@@ -210,6 +218,18 @@ class PublishSnowpipeStreamingPropertiesTest {
         assertEquals("SNOWFLAKE_MANAGED", bridge.configurations.getFirst().get("Authentication Strategy"));
         managed.setProperty(SnowpipeProperties.AUTHENTICATION, SnowpipeProperties.KEY_PAIR);
         managed.assertNotValid();
+    }
+
+    @Test
+    void verificationSaysWhichExpressionFails() {
+        runner.setProperty(SnowpipeProperties.CHANNEL_GROUP, "${day:toDate('yyyy-MM-dd'):format('yyyy')}");
+        final ConfigVerificationResult result = ((PublishSnowpipeStreaming) runner.getProcessor())
+                .verify(runner.getProcessContext(), runner.getLogger(), Map.of("day", "Monday"))
+                .getFirst();
+
+        assertEquals(ConfigVerificationResult.Outcome.FAILED, result.getOutcome());
+        assertTrue(result.getExplanation().contains("Channel Group ${day"), result.getExplanation());
+        assertTrue(result.getExplanation().contains("Monday"), result.getExplanation());
     }
 
     private static final class Keys extends AbstractControllerService implements PrivateKeyService {

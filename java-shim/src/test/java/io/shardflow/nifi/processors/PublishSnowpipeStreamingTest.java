@@ -49,7 +49,7 @@ class PublishSnowpipeStreamingTest {
 
     @Test
     void contentIsHandedOverWhenWantedAndSuccessFollowsTheCommit() throws IOException {
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(2, false, true);
         assertEquals(ROWS, sink.written.get(1L).toString(StandardCharsets.UTF_8));
         runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
@@ -57,7 +57,7 @@ class PublishSnowpipeStreamingTest {
 
         runner.run(3, true, false);
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
-        final MockFlowFile flowFile = only(PublishSnowpipeStreaming.SUCCESS.getName());
+        final MockFlowFile flowFile = Queues.only(runner, PublishSnowpipeStreaming.SUCCESS.getName());
         flowFile.assertContentEquals(ROWS);
         flowFile.assertAttributeEquals(Attributes.ROW_ERRORS, "0");
         flowFile.assertAttributeNotExists(Attributes.MESSAGE);
@@ -86,7 +86,7 @@ class PublishSnowpipeStreamingTest {
         runner.run(6, false, true);
 
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
-        only("success").assertAttributeEquals("shard", "free");
+        Queues.only(runner, "success").assertAttributeEquals("shard", "free");
         assertTrue(sink.longestWait.get() <= 250);
         runner.stop();
     }
@@ -94,7 +94,7 @@ class PublishSnowpipeStreamingTest {
     @Test
     void whatWaitsAtAStopGoesBackToTheQueue() {
         sink.script = upload -> List.of(State.WAITING);
-        enqueue(ROWS, 3);
+        Queues.enqueue(runner, ROWS, 3);
         runner.run(3);
 
         assertEquals(3, runner.getQueueSize().getObjectCount());
@@ -107,7 +107,7 @@ class PublishSnowpipeStreamingTest {
     void whatIsInFlightAtAStopIsWaitedFor() {
         sink.script =
                 upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.IN_FLIGHT, State.IN_FLIGHT, State.COMMITTED);
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(2, false, true);
         runner.assertTransferCount(PublishSnowpipeStreaming.SUCCESS, 0);
         runner.stop();
@@ -121,10 +121,10 @@ class PublishSnowpipeStreamingTest {
         sink.script = upload -> List.of(State.WANT_DATA, State.INVALID);
         sink.rowErrors = 4;
         sink.message = "rows 10 to 13: NUMBER expected";
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(4);
 
-        final MockFlowFile flowFile = only("invalid");
+        final MockFlowFile flowFile = Queues.only(runner, "invalid");
         flowFile.assertAttributeEquals(Attributes.ROW_ERRORS, "4");
         flowFile.assertAttributeEquals(Attributes.MESSAGE, "rows 10 to 13: NUMBER expected");
         assertEquals(0, runner.getLogger().getWarnMessages().size(), "the bulletin is the core's");
@@ -135,27 +135,27 @@ class PublishSnowpipeStreamingTest {
         sink.script = upload -> List.of(State.FAILED);
         sink.message = "table does not exist";
         sink.rowsSent = 0;
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(3);
 
-        only("failure").assertAttributeEquals(Attributes.MESSAGE, "table does not exist");
-        only("failure").assertAttributeEquals(Attributes.ROW_ERRORS, "0");
+        Queues.only(runner, "failure").assertAttributeEquals(Attributes.MESSAGE, "table does not exist");
+        Queues.only(runner, "failure").assertAttributeEquals(Attributes.ROW_ERRORS, "0");
         assertTrue(transitUris().isEmpty());
     }
 
     @Test
     void failureWithoutAReasonIsAFailureAllTheSame() {
         sink.script = upload -> List.of(State.FAILED);
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(3);
-        only("failure").assertAttributeNotExists(Attributes.MESSAGE);
+        Queues.only(runner, "failure").assertAttributeNotExists(Attributes.MESSAGE);
     }
 
     @Test
     void whatIsSkippedWholeIsSuccessfulWithoutBeingRead() {
         sink.script = upload -> List.of(State.COMMITTED);
         sink.rowsSent = 0;
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(3);
 
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
@@ -170,7 +170,7 @@ class PublishSnowpipeStreamingTest {
         sink.script = upload -> seen.add(upload.get("Offset Token Start"))
                 ? List.of(State.WAITING, State.RETRY)
                 : List.of(State.WANT_DATA, State.COMMITTED);
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(10);
 
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
@@ -190,15 +190,15 @@ class PublishSnowpipeStreamingTest {
     @Test
     void announcementThatMakesNoSenseIsAFailure() {
         sink.beginFailure = new NativeException(ErrorCode.CONFIG.code(), "Offset Token Start is not a number");
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run();
-        only("failure").assertAttributeEquals(Attributes.MESSAGE, "Offset Token Start is not a number");
+        Queues.only(runner, "failure").assertAttributeEquals(Attributes.MESSAGE, "Offset Token Start is not a number");
     }
 
     @Test
     void announcementRefusedForNowStaysInTheQueue() {
         sink.beginFailure = new NativeException(ErrorCode.THROTTLED.code(), "later");
-        enqueue(ROWS, 2);
+        Queues.enqueue(runner, ROWS, 2);
         runner.run(0, false, true);
         try {
             runner.run(1, true, false);
@@ -214,7 +214,7 @@ class PublishSnowpipeStreamingTest {
         sink.script = upload -> "1".equals(upload.get("Offset Token Start"))
                 ? List.of(State.WANT_DATA, State.IN_FLIGHT)
                 : List.of(State.COMMITTED);
-        enqueue(ROWS, 2);
+        Queues.enqueue(runner, ROWS, 2);
         runner.run(1);
 
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
@@ -227,7 +227,7 @@ class PublishSnowpipeStreamingTest {
     void contentThatFindsNoRoomIsNoError() {
         sink.writeFailure = new NativeException(ErrorCode.THROTTLED.code(), "no room");
         sink.script = upload -> List.of(State.WANT_DATA);
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(1);
 
         assertEquals(1, runner.getQueueSize().getObjectCount());
@@ -240,10 +240,10 @@ class PublishSnowpipeStreamingTest {
         sink.writeFailure = new NativeException(ErrorCode.INTERNAL.code(), "not expected now");
         sink.message = "table was dropped";
         sink.script = upload -> List.of(State.WANT_DATA, State.FAILED);
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(1);
 
-        only("failure").assertAttributeEquals(Attributes.MESSAGE, "table was dropped");
+        Queues.only(runner, "failure").assertAttributeEquals(Attributes.MESSAGE, "table was dropped");
     }
 
     @Test
@@ -259,7 +259,7 @@ class PublishSnowpipeStreamingTest {
                 return script;
             }
         };
-        enqueue(ROWS, 500);
+        Queues.enqueue(runner, ROWS, 500);
         runner.setThreadCount(4);
         runner.run(1, false, true);
         for (int round = 0; round < 200 && succeeded() < 500; round++) {
@@ -281,7 +281,7 @@ class PublishSnowpipeStreamingTest {
         runner.setProperty(SnowpipeProperties.TOKEN_START, "no number");
         runner.removeProperty(SnowpipeProperties.TOKEN_POINTER);
         runner.assertValid();
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(4);
 
         runner.assertAllFlowFilesTransferred(PublishSnowpipeStreaming.SUCCESS, 1);
@@ -293,7 +293,7 @@ class PublishSnowpipeStreamingTest {
     void countersAreThoseOfSnowflakesProcessor() {
         sink.counters.put("Batches Sent", 3L);
         sink.counters.put("Compressed Bytes Sent", 400L);
-        enqueue(ROWS, 1);
+        Queues.enqueue(runner, ROWS, 1);
         runner.run(5);
         assertEquals(3, runner.getCounterValue("Batches Sent"));
         assertEquals(400, runner.getCounterValue("Compressed Bytes Sent"));
@@ -323,18 +323,6 @@ class PublishSnowpipeStreamingTest {
         runner.setProperty(SnowpipeProperties.TOKEN_POINTER, "/n");
         runner.setProperty(SnowpipeProperties.CHANNEL_GROUP, "${shard}");
         return runner;
-    }
-
-    private void enqueue(final String content, final int count) {
-        for (int i = 1; i <= count; i++) {
-            final String number = Integer.toString(i);
-            runner.enqueue(content, Map.of("start", number, "end", number, "shard", "s"));
-        }
-    }
-
-    private MockFlowFile only(final String relationship) {
-        runner.assertTransferCount(relationship, 1);
-        return runner.getFlowFilesForRelationship(relationship).getFirst();
     }
 
     private int succeeded() {

@@ -9,6 +9,7 @@
 package io.shardflow.nifi.processors;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -18,10 +19,16 @@ import io.shardflow.nifi.bridge.Piece;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.apache.nifi.flowfile.FlowFile;
+import org.apache.nifi.processor.ProcessSession;
+import org.apache.nifi.processor.exception.FlowFileAccessException;
 import org.apache.nifi.provenance.ProvenanceEventType;
 import org.apache.nifi.util.MockFlowFile;
+import org.apache.nifi.util.MockProcessContext;
 import org.apache.nifi.util.TestRunner;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -57,7 +64,7 @@ class PublishSnowpipeStreamingTroublesTest {
         sink.script = upload -> List.of(State.WANT_DATA, State.COMMITTED);
         runner.run(4, true, false);
         assertEquals(ROWS, written(2));
-        only("success").assertContentEquals(ROWS);
+        Queues.only(runner, "success").assertContentEquals(ROWS);
     }
 
     @Test
@@ -81,7 +88,7 @@ class PublishSnowpipeStreamingTroublesTest {
         sink.script = upload -> List.of(State.WANT_DATA, State.IN_FLIGHT, State.FAILED);
         runner.run(5);
 
-        only("failure").assertContentEquals(ROWS);
+        Queues.only(runner, "failure").assertContentEquals(ROWS);
         assertTrue(runner.getProvenanceEvents().stream()
                 .noneMatch(event -> event.getEventType() == ProvenanceEventType.SEND));
         assertNull(runner.getCounterValue("Rows Sent"));
@@ -94,7 +101,56 @@ class PublishSnowpipeStreamingTroublesTest {
         sink.pieces.add(SECOND);
         runner.run(5);
 
-        only("failure").assertContentEquals(ROWS);
+        Queues.only(runner, "failure").assertContentEquals(ROWS);
+    }
+
+    @Test
+    void aFlowFileWhoseExpressionFailsIsAFailureAndTheOthersGoOn() {
+        runner.setProperty(SnowpipeProperties.CHANNEL_GROUP, "${shard:toDate('yyyy-MM-dd'):format('yyyy')}");
+        runner.enqueue(ROWS, Map.of("start", "4", "end", "6", "shard", "2026-01-31"));
+        runner.run(8);
+
+        final String message = Queues.only(runner, "failure").getAttribute(Attributes.MESSAGE);
+        Queues.only(runner, "failure").assertAttributeEquals("shard", "s");
+        Queues.only(runner, "failure").assertAttributeEquals(Attributes.ROW_ERRORS, "0");
+        assertTrue(message.contains("Channel Group ${shard:toDate"), message);
+        assertTrue(message.contains("attribute value: s"), message);
+        Queues.only(runner, "success").assertAttributeEquals("start", "4");
+        assertEquals("2026", sink.begun.getFirst().get("Channel Group"));
+    }
+
+    @Test
+    void contentThatCannotBeReadIsPenalizedAndTheOthersGoOn() {
+        sink.script = upload -> List.of(State.WANT_DATA, State.COMMITTED);
+        runner.enqueue(ROWS, Map.of("start", "4", "end", "6", "shard", "s"));
+        runner.run(0, false, true);
+        for (int trigger = 0; trigger < 3; trigger++) {
+            processor.onTrigger(runner.getProcessContext(), this::sessionThatCannotReadTheFirst);
+        }
+
+        Queues.only(runner, "success").assertAttributeEquals("start", "4");
+        assertEquals(1, runner.getQueueSize().getObjectCount());
+        // The mock's queue hands a penalized FlowFile out again at once.
+        assertEquals(Set.of("1"), numbers(runner.getPenalizedFlowFiles()));
+        assertEquals(sink.abandoned.size(), runner.getPenalizedFlowFiles().size());
+        assertFalse(((MockProcessContext) runner.getProcessContext()).isYieldCalled());
+        final String told = runner.getLogger().getErrorMessages().getFirst().getMsg();
+        assertTrue(told.contains("cannot be read"), told);
+        runner.stop();
+    }
+
+    private ProcessSession sessionThatCannotReadTheFirst() {
+        return Sessions.watched(runner.getProcessSessionFactory().createSession(), "read", args -> {
+            if ("1".equals(((FlowFile) args[0]).getAttribute("start"))) {
+                throw new FlowFileAccessException("the disk is broken");
+            }
+        });
+    }
+
+    private static Set<String> numbers(final List<MockFlowFile> flowFiles) {
+        return flowFiles.stream()
+                .map(flowFile -> flowFile.getAttribute("start"))
+                .collect(Collectors.toSet());
     }
 
     private void trigger() {
@@ -103,10 +159,5 @@ class PublishSnowpipeStreamingTroublesTest {
 
     private String written(final long upload) {
         return sink.written.get(upload).toString(StandardCharsets.UTF_8);
-    }
-
-    private MockFlowFile only(final String relationship) {
-        runner.assertTransferCount(relationship, 1);
-        return runner.getFlowFilesForRelationship(relationship).getFirst();
     }
 }

@@ -23,39 +23,53 @@ import org.apache.nifi.processor.exception.TerminatedTaskException;
 /** Sessions that watch or fail. */
 final class Sessions {
 
+    private static final Step NOTHING = (method, args) -> {};
+
     private Sessions() {}
 
     /** A session that tells the arguments of one method before it acts. */
     static ProcessSession watched(final ProcessSession session, final String watched, final Consumer<Object[]> before) {
-        return proxy(session, (method, args) -> {
-            if (watched.equals(method)) {
-                before.accept(args);
-            }
-        });
+        return proxy(session, when(watched, before), NOTHING);
     }
 
-    private static ProcessSession proxy(final ProcessSession session, final Before before) {
+    /** A session that tells the arguments of one method after it acted. */
+    static ProcessSession after(final ProcessSession session, final String watched, final Consumer<Object[]> after) {
+        return proxy(session, NOTHING, when(watched, after));
+    }
+
+    private static Step when(final String watched, final Consumer<Object[]> step) {
+        return (method, args) -> {
+            if (watched.equals(method)) {
+                step.accept(args);
+            }
+        };
+    }
+
+    private static ProcessSession proxy(final ProcessSession session, final Step before, final Step after) {
         return (ProcessSession) Proxy.newProxyInstance(
                 ProcessSession.class.getClassLoader(),
                 new Class<?>[] {ProcessSession.class},
-                new Handler(session, before));
+                new Handler(session, before, after));
     }
 
-    /** What is done before a method of a session. */
-    private interface Before {
+    /** What is done before or after a method of a session. */
+    private interface Step {
         void call(String method, Object[] args);
     }
 
-    private record Handler(ProcessSession session, Before before) implements InvocationHandler {
+    private record Handler(ProcessSession session, Step before, Step after) implements InvocationHandler {
 
         @Override
         public Object invoke(final Object proxy, final Method method, final Object[] args) throws Throwable {
             before.call(method.getName(), args);
+            final Object answer;
             try {
-                return method.invoke(session, args == null ? null : bare(args));
+                answer = method.invoke(session, args == null ? null : bare(args));
             } catch (final InvocationTargetException e) {
                 throw e.getCause();
             }
+            after.call(method.getName(), args);
+            return answer;
         }
 
         /** Mock sessions know only their like. */
@@ -89,7 +103,7 @@ final class Sessions {
         public ProcessSession createSession() {
             final ProcessSession session = sessions.createSession();
             made.add(session);
-            return proxy(session, (method, args) -> step());
+            return proxy(session, (method, args) -> step(), NOTHING);
         }
 
         boolean isTerminated() {
