@@ -29,6 +29,8 @@ const BURST: f64 = 6.0;
 const CHANNELS_A_CALL: usize = 500;
 /// "Not found" may be a gateway's for a while; from here on it is looked into.
 const NOT_FOUND_PATIENCE: Duration = Duration::from_secs(10);
+/// Between the calls of a search.
+const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 /// A failing call is a bulletin after this time.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -108,7 +110,7 @@ impl Poller {
     /// Runs until the sink is closed.
     pub(crate) async fn run(self: Arc<Self>, core: Arc<Core>) {
         let mut pace = Pace::new();
-        let mut failing_since: Option<Instant> = None;
+        let mut failing = Failing::default();
         loop {
             if lock(&self.watched).is_empty() {
                 self.wake.notified().await;
@@ -130,18 +132,17 @@ impl Poller {
             pace.called();
             let names: Vec<String> = lock(&self.watched).keys().cloned().collect();
             for chunk in names.chunks(CHANNELS_A_CALL) {
-                match self.look(&core, chunk).await {
-                    Ok(()) => failing_since = None,
-                    Err(fault) => {
-                        let since = *failing_since.get_or_insert_with(Instant::now);
-                        self.failed(&core, &fault, since);
-                        if fault.class == FaultClass::Missing && since.elapsed() >= NOT_FOUND_PATIENCE {
-                            self.look_one_by_one(&core, chunk).await;
-                            failing_since = None;
-                        }
-                        tokio::time::sleep(fault.retry_after.unwrap_or(SLOWEST)).await;
-                    }
+                let Err(fault) = self.look(&core, chunk).await else {
+                    failing.answered(chunk);
+                    continue;
+                };
+                let since = failing.failed(chunk);
+                self.failed(&core, &fault, since);
+                if fault.class == FaultClass::Missing && since.elapsed() >= NOT_FOUND_PATIENCE {
+                    self.search(&core, chunk).await;
+                    failing.answered(chunk);
                 }
+                tokio::time::sleep(fault.retry_after.unwrap_or(SLOWEST)).await;
             }
         }
     }
@@ -163,16 +164,18 @@ impl Poller {
     }
 
     /// A call may be answered "not found" because of one channel of many: that one is told so, the others go on.
-    async fn look_one_by_one(&self, core: &Core, names: &[String]) {
-        for name in names {
+    async fn search(&self, core: &Core, names: &[String]) {
+        let mut search = Search(vec![names]);
+        while let Some(part) = search.0.pop() {
             let asked = core.now();
-            let gone = match self.look(core, std::slice::from_ref(name)).await {
-                Err(fault) => fault.class == FaultClass::Missing,
-                Ok(()) => false,
-            };
-            if let Some(channel) = lock(&self.watched).get(name).filter(|_| gone) {
+            // What else fails, the next look will tell.
+            if matches!(self.look(core, part).await, Err(fault) if fault.class == FaultClass::Missing)
+                && let Some(name) = search.not_found(part)
+                && let Some(channel) = lock(&self.watched).get(name)
+            {
                 channel.tell(Event::Status { asked, answer: Answer::Missing });
             }
+            tokio::time::sleep(SEARCH_PAUSE).await;
         }
     }
 
@@ -184,5 +187,78 @@ impl Poller {
             );
             core.messages.say(Level::Warn, &format!("status/{}", self.pipe.pipe), text);
         }
+    }
+}
+
+/// Channels whose status cannot be read, each since when: a call for others that succeeds says nothing about them.
+#[derive(Debug, Default)]
+struct Failing(HashMap<String, Instant>);
+
+impl Failing {
+    /// Since when calls for one of the channels have failed.
+    fn failed(&mut self, names: &[String]) -> Instant {
+        let now = Instant::now();
+        names.iter().map(|name| *self.0.entry(name.clone()).or_insert(now)).min().unwrap_or(now)
+    }
+
+    fn answered(&mut self, names: &[String]) {
+        for name in names {
+            self.0.remove(name);
+        }
+    }
+}
+
+/// The search for channels for which a call is answered "not found": what is still to be asked for.
+struct Search<'a>(Vec<&'a [String]>);
+
+impl<'a> Search<'a> {
+    /// A call for this part was answered so: it is asked for in halves, unless it is one channel.
+    fn not_found(&mut self, part: &'a [String]) -> Option<&'a String> {
+        if let [name] = part {
+            return Some(name);
+        }
+        let (head, tail) = part.split_at(part.len() / 2);
+        self.0.extend([tail, head]);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(range: std::ops::Range<usize>) -> Vec<String> {
+        range.map(|n| format!("c{n}")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn channels_whose_calls_fail_are_not_forgotten_because_others_are_answered() {
+        let (good, bad) = (names(0..500), names(500..700));
+        let mut failing = Failing::default();
+        let since = failing.failed(&bad);
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            failing.answered(&good);
+            assert_eq!(failing.failed(&bad), since);
+        }
+        // A channel more does not make it a new trouble, an answer ends it.
+        assert_eq!(failing.failed(&names(500..701)), since);
+        failing.answered(&bad);
+        assert_eq!(failing.failed(&bad), Instant::now());
+    }
+
+    #[test]
+    fn the_channel_that_is_gone_is_found_with_few_calls() {
+        let all = names(0..500);
+        let mut search = Search(vec![all.as_slice()]);
+        let (mut calls, mut gone) = (0, Vec::new());
+        while let Some(part) = search.0.pop() {
+            calls += 1;
+            if part.iter().any(|name| name == "c17" || name == "c333") {
+                gone.extend(search.not_found(part));
+            }
+        }
+        assert_eq!(gone, ["c17", "c333"]);
+        assert!(calls <= 40, "{calls} calls");
     }
 }

@@ -15,6 +15,7 @@ impl Machine {
         if !self.link.is_open() || asked < self.link.opened_at() {
             return;
         }
+        self.heard = asked;
         let status = match answer {
             Answer::Known(status) => status,
             Answer::Missing => {

@@ -132,6 +132,8 @@ pub(crate) struct Machine {
     /// When bodies left lately, and their uncompressed bytes.
     recent: VecDeque<(Now, u64)>,
     last_progress: Now,
+    /// When the last question for the status left that was answered.
+    heard: Now,
     regressions: u32,
     /// When a lasting trouble (a gap, a stall) is said next.
     say_at: Now,
@@ -174,6 +176,7 @@ impl Machine {
             pace: Pace::default(),
             recent: VecDeque::new(),
             last_progress: Duration::ZERO,
+            heard: Duration::ZERO,
             regressions: 0,
             say_at: Duration::ZERO,
             watching: false,

@@ -111,13 +111,37 @@ fn uncommitted_rows_are_waited_for_then_the_open_is_forced() {
 
 #[test]
 fn rows_that_do_not_commit_are_sent_again_after_the_tracking_timeout() {
-    let mut bench = Bench::open(Some(10));
+    let mut bench = Bench::new(true, GapStrategy::Wait);
     bench.begin(1, 11, 20, Some(10));
+    bench.answer_open(Ok(status(Some(10), 0)));
     bench.send(1, 11, 20, 1);
-    bench.later(61);
-    assert!(bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("not committed for 61 s"))));
+    bench.later(58);
+    bench.status(status(Some(10), 0));
+    bench.later(2);
+    assert!(
+        bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("not committed for 61 s"))),
+        "{:?}",
+        bench.actions
+    );
     bench.later(30);
+    assert!(!bench.has(|a| *a == Action::Discard), "the service has not said so");
+    bench.status(status(Some(10), 0));
     assert!(bench.has(|a| *a == Action::Discard));
+}
+
+#[test]
+fn a_status_that_is_not_answered_invalidates_no_channel() {
+    let mut bench = Bench::new(true, GapStrategy::Wait);
+    bench.begin(1, 11, 20, Some(10));
+    bench.answer_open(Ok(status(Some(10), 0)));
+    bench.send(1, 11, 20, 1);
+    for _ in 0..60 {
+        bench.later(10);
+        assert!(!bench.has(|a| *a == Action::Discard || matches!(a, Action::Open { .. })));
+    }
+    assert!(bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("status for 600 s"))));
+    bench.status(status(Some(20), 0));
+    assert_eq!(bench.outcome(1), Some(&Settled::Committed { skipped_whole: false }));
 }
 
 #[test]

@@ -9,6 +9,8 @@ use bulletin::Level;
 
 /// Accepted rows without a commit are a bulletin from here on.
 const STALL: Duration = Duration::from_secs(60);
+/// Statuses come every second or two.
+const UNHEARD: Duration = Duration::from_secs(20);
 const REPEAT: Duration = Duration::from_secs(30);
 /// A held upload is looked at again at least this often, so that its explanation stays fresh.
 const HELD_LOOK: Duration = Duration::from_secs(5);
@@ -21,16 +23,26 @@ impl Machine {
         let Some(since) = self.uncommitted_since().filter(|_| self.link.is_open()) else { return };
         let waited = now.saturating_sub(since);
         let key = waited.as_secs();
+        let unheard = now.saturating_sub(self.heard.max(since));
         if waited >= STALL && now >= self.say_at {
             self.say_at = now + REPEAT;
-            let text = format!(
-                "{}: accepted rows are not committed for {key} s. The service is slow or the pipe is broken; check the \
-                 pipe's state in Snowflake",
-                self.rules.label
-            );
+            let text = match unheard < UNHEARD {
+                true => format!(
+                    "{}: accepted rows are not committed for {key} s. The service is slow or the pipe is broken; check the \
+                     pipe's state in Snowflake",
+                    self.rules.label
+                ),
+                false => format!(
+                    "{}: whether accepted rows are committed is not known: Snowflake has not told the channel's status for {} \
+                     s. The rows are waited for",
+                    self.rules.label,
+                    unheard.as_secs()
+                ),
+            };
             self.say(Level::Warn, "stall", text);
         }
-        if waited >= self.rules.tracking_timeout {
+        // What was not answered is no sign that the channel is broken, and to open it anew helps no service that is down.
+        if self.heard.saturating_sub(since) >= self.rules.tracking_timeout {
             let text = format!("accepted rows were not committed within {key} s (Offset Tracking Timeout)");
             self.recover(Reason::Broken(text), now);
         }
@@ -43,10 +55,7 @@ impl Machine {
 
     /// When [`super::Event::Tick`] is wanted at the latest.
     pub(crate) fn next_wake(&self, now: Now) -> Option<Now> {
-        let stall = self.uncommitted_since().map(|since| {
-            let stall = (since + STALL).max(self.say_at);
-            stall.min(since + self.rules.tracking_timeout)
-        });
+        let stall = self.uncommitted_since().map(|since| (since + STALL).max(self.say_at));
         let held = self.link.is_open()
             && self.writing.is_none()
             && self.queue.len() > usize::from(self.asked.is_some());
