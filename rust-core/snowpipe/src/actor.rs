@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::APPEND_TIMEOUT;
 use crate::body::Job;
 use crate::budget::Held;
 use crate::cell::Cell;
@@ -191,6 +192,9 @@ impl Actor {
                 answer
             };
             let answer = core.answered(&format!("append {}", channel.name), call).await;
+            if answer.is_err() && core.now().saturating_sub(sent) >= APPEND_TIMEOUT {
+                channel.too_slow(request.bytes.len(), rate(channel.elastic.is_some()));
+            }
             channel.stick(answer.as_ref().ok().and_then(|taken| taken.sticky.clone()));
             if answer.is_ok() {
                 core.stats.appended(request.raw, request.bytes.len() as u64);

@@ -23,7 +23,7 @@ use crate::trip::Trips;
 /// Open, status: answers come within a second or two.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// A 4 MB body over a slow line.
-const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// A failed login is not tried again by every channel at once.
 const LOGIN_PAUSE: Duration = Duration::from_secs(1);
 

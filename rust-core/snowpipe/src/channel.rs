@@ -209,6 +209,14 @@ impl Channel {
         writer.assembler.limit(raw, compressed);
     }
 
+    /// An append of this many bytes was not through in its time: on a way that slow only smaller ones get through.
+    pub(crate) fn too_slow(&self, bytes: usize, rate: u64) {
+        let mut writer = self.lock();
+        writer.size.refused(bytes);
+        let (raw, compressed) = (writer.size.limit(rate), writer.size.compressed());
+        writer.assembler.limit(raw, compressed);
+    }
+
     /// What to send along with the next append.
     pub(crate) fn stick(&self, sticky: Option<String>) {
         self.lock().sticky = sticky;

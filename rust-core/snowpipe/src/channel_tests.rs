@@ -76,3 +76,41 @@ fn a_stop_that_is_near_sends_waiting_writers_back() {
         assert!(matches!(answer, Ok(Err(SinkError::Congested(UPLOAD, _)))), "{answer:?}");
     });
 }
+
+/// Compressed sizes of the bodies that rows that hardly compress come to.
+fn body_sizes(
+    channel: &Channel,
+    told: &mut tokio::sync::mpsc::UnboundedReceiver<Event>,
+    upload: Id,
+) -> Vec<u64> {
+    let token: Token = upload.to_string().parse().unwrap();
+    let (start, end, before) = (token.clone(), token, Token::zero());
+    channel.start(Job { upload, start, end, floor: None, before, size: 0 }, None);
+    let mut state = upload;
+    for _ in 0..60 {
+        channel.write(upload, &noise(&mut state), PATIENCE).unwrap();
+    }
+    channel.finish(upload, &Cell::new(String::new(), 0, (Arc::default(), upload)));
+    channel.seal();
+    let mut sizes = Vec::new();
+    while let Ok(event) = told.try_recv() {
+        if let Event::Cut { body } = event {
+            channel.drop_body(body.id);
+            sizes.push(body.size);
+        }
+    }
+    sizes
+}
+
+#[test]
+fn after_an_append_that_did_not_get_through_bodies_are_smaller() {
+    let (events, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let pipe = PipePath { database: "D".to_owned(), schema: "S".to_owned(), pipe: "P".to_owned() };
+    let channel = Channel::new(pipe, "c".to_owned(), None, events, &Compressors::new(1), "");
+    let before = body_sizes(&channel, &mut told, 1);
+    let largest = *before.iter().max().unwrap();
+    assert!(largest > 2_000_000, "{before:?}");
+    channel.too_slow(usize::try_from(largest).unwrap(), 20_000_000);
+    let after = body_sizes(&channel, &mut told, 2);
+    assert!(after.iter().all(|size| *size <= largest / 2 + 1_000), "{before:?} {after:?}");
+}

@@ -42,7 +42,7 @@ impl Size {
         }
     }
 
-    /// A body of this many compressed bytes was refused as too large.
+    /// A body of this many compressed bytes was refused as too large, or did not get through.
     pub(crate) fn refused(&mut self, bytes: usize) {
         self.compressed = self.compressed.min((bytes / 2).max(LEAST));
         self.answers = 0;
