@@ -1,5 +1,6 @@
 //! *Terminate*: NiFi discards a processor without stopping it.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub async fn terminated_under_load_nothing_is_lost_or_repeated(world: Arc<World>
     let putting = tokio::spawn(put_until(producer, Arc::clone(&enough)));
     world.wait_for_rows(&settings, 500, ARRIVAL).await?;
     let caught = terminate_both(&world, &connector).await;
+    world.cloud.snowflake_network().refuse(false);
     enough.store(true, Ordering::Relaxed);
     let ledger = putting.await??;
     caught?;
@@ -54,11 +56,13 @@ async fn terminate_both(
     connector: &Connector,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let deadline = Instant::now() + CATCHING;
+    let ids = [&connector.publisher, &connector.consumer];
     loop {
-        let ids = [&connector.publisher, &connector.consumer];
+        keep_under_way(world, connector).await?;
         for id in ids {
             connector.rest.terminate_processor(id).await?;
         }
+        world.cloud.snowflake_network().refuse(false);
         let caught = [terminations(world, ids[0]).await?, terminations(world, ids[1]).await?];
         connector.rest.start_group(&connector.group).await?;
         if caught.iter().all(|times| *times >= CAUGHT) {
@@ -72,6 +76,23 @@ async fn terminate_both(
         })
         .await?;
     }
+}
+
+/// FlowFiles that the publisher has begun and cannot end. NiFi itself rolls back what the last tasks began, as long as it
+/// knows of it: it forgets with the next collection of garbage.
+async fn keep_under_way(
+    world: &World,
+    connector: &Connector,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    world.cloud.snowflake_network().refuse(true);
+    wait_for("FlowFiles under way", ARRIVAL, || async {
+        Ok((connector.rest.queued(&connector.group).await?.flow_files_queued >= 20).then_some(()))
+    })
+    .await?;
+    let process = world.nifi.read().await.process_id().to_string();
+    let collected = Command::new(world.jdk.home.join("bin/jcmd")).args([&process, "GC.run"]).output()?;
+    ensure!(collected.status.success(), "{}", String::from_utf8_lossy(&collected.stderr));
+    Ok(())
 }
 
 fn ensure_in_time(
