@@ -39,7 +39,7 @@ fn minutes(text: &str) -> Result<f64, String> {
     if (0.1..=10_000.0).contains(&minutes) { Ok(minutes) } else { Err("0.1 to 10000 minutes".to_owned()) }
 }
 
-/// Runs it. The exit code is 0 only if nothing is missing, doubled, mislabelled, out of order or unaccounted for.
+/// Runs it. The exit code is 0 only if nothing is missing, doubled, mislabelled, out of order, unaccounted for or untold.
 pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
     let seed = options.seed.unwrap_or_else(|| {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs() % 1_000_000)
@@ -72,7 +72,7 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
     }
     let clean = outcome.findings.is_clean();
     let verdict =
-        if clean { "Nothing is missing, doubled, mislabelled or unaccounted for." } else { "FAILED" };
+        if clean { "Nothing is missing, doubled, mislabelled, unaccounted for or untold." } else { "FAILED" };
     println!("seed {seed}: {verdict}");
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -97,6 +97,12 @@ fn print(outcome: &Outcome) {
         ("mislabelled", found.mislabelled),
         ("out of order", found.out_of_order),
         ("unaccounted rejected rows", found.unaccounted_rejected),
+        ("FlowFiles at invalid", found.invalid),
+        ("FlowFiles at parse-failure", found.parse_failures),
+        ("told twice", found.told_twice),
+        ("told by a message alone", found.told_by_message),
+        ("rejected rows not told", found.untold_rejected),
+        ("wrong parse failures", found.wrong_failures),
         ("appends out of order", found.violations),
     ];
     for (name, figure) in figures {

@@ -1,5 +1,7 @@
 //! The local cloud as a program.
 
+mod snowflake_flags;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use local_cloud::{Endpoints, Limits, LocalCloud, Options, Transport, sql};
+
+use snowflake_flags::SnowflakeFlags;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -43,9 +47,6 @@ struct Serve {
     /// Port for the page; a free one by default.
     #[arg(long, default_value_t = 0)]
     page_port: u16,
-    /// Milliseconds from an append to its rows being in the table.
-    #[arg(long)]
-    commit_delay: Option<u64>,
     /// Folder for the certificate and the private key; a temporary one by default.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -58,6 +59,8 @@ struct Serve {
     /// Enforces what AWS enforces per shard and second: 1 MB and 1,000 records in, 5 calls and 2 MB out.
     #[arg(long)]
     limits: bool,
+    #[command(flatten)]
+    snowflake: SnowflakeFlags,
     /// Ends when this process is gone.
     #[arg(long)]
     parent_pid: Option<u32>,
@@ -99,9 +102,7 @@ async fn run(serve: Serve) -> Result<(), Failure> {
         ..Options::default()
     };
     options.kinesis.limits = Limits { read: serve.limits, write: serve.limits };
-    if let Some(ms) = serve.commit_delay {
-        options.snowflake.commit_delay = Duration::from_millis(ms);
-    }
+    serve.snowflake.apply(&mut options.snowflake);
     // The handlers are in place before anyone can read the file and send a signal.
     let stop = stop_signal(serve.parent_pid)?;
     let cloud = LocalCloud::start(options).await?;

@@ -72,6 +72,23 @@ fn it_serves_until_it_is_asked_to_stop() {
     assert!(!sql(&file, "SELECT 1").status.success());
 }
 
+#[test]
+fn quirks_and_limits_of_snowflake_are_flags() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("endpoints.json");
+    let flags = ["--quirk", "json-login", "--snowflake-limit", "body-bytes=900", "--token-lifetime", "60"];
+    let (_running, _) = serve(&file, &flags);
+    for (flag, wrong, why) in [
+        ("--snowflake-limit", "bodies=9", "there are body-bytes, requests-per-second"),
+        ("--snowflake-limit", "body-bytes=many", "'many' is not a number"),
+        ("--quirk", "none", "json-login, missing-pipe-as-status, session-header"),
+    ] {
+        let refused = Command::new(PROGRAM).args(["serve", "--endpoints", "x", flag, wrong]).output();
+        let said = String::from_utf8_lossy(&refused.expect("program").stderr).into_owned();
+        assert!(said.contains(why), "{said}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn it_ends_with_its_parent() {

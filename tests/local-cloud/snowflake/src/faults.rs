@@ -3,10 +3,13 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::locks::lock;
 
 /// The calls that a fault can be attached to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Route {
     /// Every call.
     Any,
@@ -117,9 +120,15 @@ impl Faults {
         lock(&self.plan).clear();
     }
 
+    /// The plan, each fault with the calls that it has troubled so far.
+    pub fn plan(&self) -> Vec<(Fault, u32)> {
+        let plan = lock(&self.plan);
+        plan.iter().map(|(fault, seen)| (fault.clone(), seen.saturating_sub(fault.skip))).collect()
+    }
+
     /// Calls troubled so far by the faults still in the plan.
     pub fn fired(&self) -> u32 {
-        lock(&self.plan).iter().map(|(fault, seen)| seen.saturating_sub(fault.skip)).sum()
+        self.plan().into_iter().map(|(_, fired)| fired).sum()
     }
 
     pub(crate) fn strike(&self, route: Route, path: &str) -> Option<Trouble> {

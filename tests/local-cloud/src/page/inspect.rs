@@ -153,7 +153,7 @@ fn clocks(sources: &Sources) -> Response {
     answer(&json!({ "aws": shown(&sources.front.clock), "snowflake": shown(sources.snowflake.clock()) }))
 }
 
-fn refuse(status: StatusCode, why: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], json!({ "error": why }).to_string())
         .into_response()
 }

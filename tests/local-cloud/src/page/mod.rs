@@ -1,6 +1,7 @@
-//! A page that shows what happens: streams, leases, channels, rows arriving.
+//! A page that shows what happens: streams, leases, channels, rows arriving. Beside it, what programs can ask and do.
 
 mod account;
+mod control;
 mod inspect;
 mod state;
 
@@ -32,6 +33,7 @@ pub(crate) fn router(sources: Arc<Sources>) -> Router {
         .route("/script.js", get(|| asset("text/javascript; charset=utf-8", SCRIPT)))
         .route("/api/state", get(now))
         .merge(inspect::routes())
+        .merge(control::routes())
         .with_state(sources)
 }
 

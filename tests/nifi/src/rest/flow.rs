@@ -87,6 +87,64 @@ impl RestClient {
         components(&answer, "/connections")
     }
 
+    /// Adds the one known processor of this class and returns its identifier.
+    pub async fn add_processor(&self, group: &str, class: &str) -> Result<String> {
+        let kinds = self.processor_types().await?;
+        let kind = kinds.iter().find(|kind| kind.kind == class);
+        let kind = kind.ok_or_else(|| Error::Unexpected(format!("NiFi knows no processor {class}")))?;
+        let crate::rest::Bundle { group: of, artifact, version } = &kind.bundle;
+        let component = json!({
+            "type": class,
+            "bundle": { "group": of, "artifact": artifact, "version": version },
+            "position": { "x": 1080, "y": 0 },
+        });
+        let body = json!({ "revision": { "version": 0 }, "component": component });
+        text(&self.post(&format!("/process-groups/{group}/processors"), &body).await?, "/id")
+    }
+
+    /// Adds a funnel and returns its identifier.
+    pub async fn add_funnel(&self, group: &str) -> Result<String> {
+        let body =
+            json!({ "revision": { "version": 0 }, "component": { "position": { "x": 1080, "y": 0 } } });
+        text(&self.post(&format!("/process-groups/{group}/funnels"), &body).await?, "/id")
+    }
+
+    /// Connects two components, each with its type (`PROCESSOR`, `FUNNEL`), and returns the connection. `hold` FlowFiles
+    /// stop the source; 0 for no limit.
+    pub async fn connect(
+        &self,
+        group: &str,
+        from: (&str, &str),
+        relationships: &[&str],
+        to: (&str, &str),
+        hold: u64,
+    ) -> Result<Connection> {
+        let end = |(id, kind): (&str, &str)| json!({ "id": id, "groupId": group, "type": kind });
+        let component = json!({
+            "source": end(from),
+            "destination": end(to),
+            "selectedRelationships": relationships,
+            "backPressureObjectThreshold": hold,
+            "backPressureDataSizeThreshold": "0 B",
+        });
+        let body = json!({ "revision": { "version": 0 }, "component": component });
+        part(&self.post(&format!("/process-groups/{group}/connections"), &body).await?, "/component")
+    }
+
+    /// Removes an empty connection whose source is stopped.
+    pub async fn disconnect(&self, connection: &str) -> Result<()> {
+        let path = format!("/connections/{connection}");
+        let entity: Value = self.get(&path).await?;
+        let version = entity.pointer("/revision/version").and_then(Value::as_u64).unwrap_or(0);
+        self.delete(&format!("{path}?version={version}&clientId=shardflow")).await.map(drop)
+    }
+
+    /// Ends the auto-termination of all of a stopped processor's relationships but these.
+    pub async fn terminate_only(&self, processor: &str, relationships: &[&str]) -> Result<()> {
+        let change = json!({ "config": { "autoTerminatedRelationships": relationships } });
+        self.update_processor(processor, change).await.map(drop)
+    }
+
     /// Lets the connections that leave a stopped processor hold this many FlowFiles before it is not triggered any more.
     pub async fn limit_queue(&self, group: &str, source: &str, flow_files: u64) -> Result<()> {
         for connection in self.connections(group).await?.into_iter().filter(|c| c.source.id == source) {

@@ -1,8 +1,10 @@
 //! Random troubles over the whole flow, against a numbered writer: nothing may be missing, doubled, mislabelled or out
 //! of order at the end. What happens is drawn from a seed; when it happens is up to the machine.
 
+mod keep;
 mod oracle;
 mod site;
+mod told;
 mod trouble;
 mod writer;
 
@@ -23,8 +25,9 @@ use tokio::time::{Instant, sleep};
 
 pub use oracle::Findings;
 use site::{Log, Node, Site, ensure_running};
+use told::{Shelf, Told};
 pub use trouble::{Mix, Trouble};
-use writer::{Ledger, Written};
+use writer::{Fate, Ledger, Written};
 
 use crate::{Connector, Endpoints, Error, Nifi, NifiHome, NifiOptions, Result, Settings};
 
@@ -115,10 +118,12 @@ pub async fn run(options: &SoakOptions, say: &(dyn Fn(&str) + Send + Sync)) -> R
     let lines = ledger.take();
     wait_for_rows(&site, &lines, say).await?;
     let recovered_after = healed.elapsed().as_secs_f64();
+    told::settled(&site.nodes, oracle::expected(&lines, Fate::Unreadable), STALL).await?;
     sleep(SETTLE).await;
     for node in &site.nodes {
         node.connector.stop(FLOW_STOP).await?;
     }
+    say("reading what was told");
     let findings = compare(&site, lines, &options.folder).await?;
     let shards = site.cloud.kinesis().shards(STREAM).map(|shards| shards.len()).unwrap_or(0);
     let outcome = Outcome {
@@ -137,9 +142,10 @@ pub async fn run(options: &SoakOptions, say: &(dyn Fn(&str) + Send + Sync)) -> R
 }
 
 async fn compare(site: &Site, lines: Vec<Written>, folder: &Path) -> Result<Findings> {
+    let told = Told::read(&site.nodes).await?;
     let (cloud, settings) = (Arc::clone(&site.cloud), site.settings.clone());
     let compared = tokio::task::spawn_blocking(move || {
-        let findings = oracle::compare(&cloud, &settings, &lines);
+        let findings = oracle::compare(&cloud, &settings, &lines, &told);
         (findings, lines)
     });
     let (findings, lines) = compared.await.map_err(|error| Error::Unexpected(error.to_string()))?;
@@ -204,7 +210,7 @@ fn progress(site: &Site, ledger: &Ledger) -> String {
 
 /// Until all is there, or nothing has moved for long: then the oracle says what is missing.
 async fn wait_for_rows(site: &Site, lines: &[Written], say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
-    let expected = oracle::expected(lines);
+    let expected = (oracle::expected(lines, Fate::Row), oracle::expected(lines, Fate::Rejected));
     let (mut last, mut moved, mut said) = ((0, 0), Instant::now(), Instant::now());
     loop {
         let now = arrived(site);
@@ -238,10 +244,11 @@ async fn start(options: &SoakOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Res
     fs::create_dir_all(folder).map_err(Error::io(format!("creating {}", folder.display())))?;
     let log = Arc::new(Log::create(&folder.join("events.log"))?);
     let (cloud, endpoints, settings) = start_cloud(options).await?;
+    let keeper = keep::nar(&options.home, &options.java_home, &folder.join("keep-files"))?;
     let mut nodes = Vec::new();
     for number in 1..=options.nodes {
         say(&format!("starting NiFi {number} of {}", options.nodes));
-        nodes.push(Arc::new(start_node(options, &endpoints, &settings, number).await?));
+        nodes.push(Arc::new(start_node(options, &endpoints, &settings, &keeper, number).await?));
     }
     let ledger = Arc::new(Ledger::default());
     let writer = writer::write(Arc::clone(&cloud), STREAM.to_owned(), options.seed, Arc::clone(&ledger));
@@ -287,22 +294,26 @@ async fn start_node(
     options: &SoakOptions,
     endpoints: &Endpoints,
     settings: &Settings,
+    keeper: &Path,
     number: usize,
 ) -> Result<Node> {
     let mut nifi = NifiOptions::new(options.folder.join(format!("nifi-{number}")), &options.java_home);
-    nifi.nars = vec![options.nar.clone()];
+    nifi.nars = vec![options.nar.clone(), keeper.to_owned()];
     nifi.env = vec![("SSL_CERT_FILE".to_owned(), endpoints.snowflake_ca_file.clone())];
     let nifi = Nifi::start(&options.home, nifi).await?;
     let connector = Connector::import(nifi.rest(), &options.flow).await?;
+    let shelf = Shelf::put_up(&connector, options.folder.join(format!("told-{number}"))).await?;
     connector.configure_and_start(&settings.parameters(endpoints)?).await?;
     // A kill before the canvas is on disk would leave an empty one.
     crate::rest::wait_for("the flow on disk", Duration::from_secs(30), || async {
         let stored: Value = serde_json::from_str(&nifi.stored_flow().unwrap_or_default()).unwrap_or_default();
         let stored = stored.to_string();
-        Ok((stored.contains(&settings.stream) && stored.contains("RUNNING")).then_some(()))
+        let kept = stored.contains(r#""selectedRelationships":["parse-failure"]"#)
+            && stored.contains(&settings.stream);
+        Ok((kept && stored.contains("RUNNING")).then_some(()))
     })
     .await?;
-    let node = Node { name: format!("node {number}"), nifi: Mutex::new(nifi), connector };
+    let node = Node { name: format!("node {number}"), nifi: Mutex::new(nifi), connector, shelf };
     ensure_running(&node).await?;
     Ok(node)
 }

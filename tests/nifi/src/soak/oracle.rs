@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use local_cloud::LocalCloud;
 use serde::Serialize;
 
+use super::told::Told;
 use super::writer::{Fate, Written};
 use crate::audit::arrival_ms;
 use crate::{Error, Result, Settings};
@@ -31,6 +32,18 @@ pub struct Findings {
     pub out_of_order: u64,
     /// Records that the table must refuse and that the error table has not exactly once.
     pub unaccounted_rejected: u64,
+    /// FlowFiles at `invalid`.
+    pub invalid: u64,
+    /// FlowFiles at `parse-failure`.
+    pub parse_failures: u64,
+    /// Rejected rows and unreadable payloads that were told more than once, as a kill allows.
+    pub told_twice: u64,
+    /// Rejected rows that came back after a kill and of which only a message tells.
+    pub told_by_message: u64,
+    /// Records that the table refuses and that neither a FlowFile at `invalid` nor a message tells of.
+    pub untold_rejected: u64,
+    /// Records that are no rows and are not at `parse-failure` byte for byte, and FlowFiles there that are no such record.
+    pub wrong_failures: u64,
     /// Appends committed in a wrong order, as the local Snowflake saw them.
     pub violations: u64,
     /// Findings in words, the first ones.
@@ -41,24 +54,24 @@ impl Findings {
     /// Whether there is nothing to complain about.
     pub fn is_clean(&self) -> bool {
         let troubles = self.missing + self.duplicated + self.mislabelled + self.out_of_order;
-        troubles + self.unaccounted_rejected + self.violations == 0
+        let untold = self.unaccounted_rejected + self.untold_rejected + self.wrong_failures;
+        troubles + untold + self.violations == 0
     }
 
-    fn example(&mut self, text: impl FnOnce() -> String) {
+    pub(super) fn example(&mut self, text: impl FnOnce() -> String) {
         if self.examples.len() < EXAMPLES {
             self.examples.push(text());
         }
     }
 }
 
-/// Rows and error rows that should be there.
-pub fn expected(ledger: &[Written]) -> (u64, u64) {
-    let count = |fate| count(ledger.iter().filter(|line| line.fate == fate).count());
-    (count(Fate::Row), count(Fate::Rejected))
+/// Records with this fate.
+pub fn expected(ledger: &[Written], fate: Fate) -> u64 {
+    count(ledger.iter().filter(|line| line.fate == fate).count())
 }
 
 /// Compares.
-pub fn compare(cloud: &LocalCloud, settings: &Settings, ledger: &[Written]) -> Result<Findings> {
+pub fn compare(cloud: &LocalCloud, settings: &Settings, ledger: &[Written], told: &Told) -> Result<Findings> {
     let table = settings.full_table();
     let rows = select(
         cloud,
@@ -79,6 +92,7 @@ pub fn compare(cloud: &LocalCloud, settings: &Settings, ledger: &[Written]) -> R
     let lines: HashMap<u64, &Written> = ledger.iter().map(|line| (line.id, line)).collect();
     check_rows(&mut findings, &settings.stream, &lines, &rows);
     check_refused(&mut findings, &lines, &refused);
+    told.check(&mut findings, ledger);
     let violations = cloud.snowflake().audit().map_err(|error| Error::Unexpected(error.to_string()))?;
     for violation in violations {
         findings.violations += 1;
@@ -160,7 +174,7 @@ fn difference(stream: &str, line: &Written, row: &[Option<String>]) -> Option<St
         line.shard.clone(),
         line.sequence.clone(),
         line.sub.to_string(),
-        format!("{}{:020}", line.sequence, line.sub),
+        line.position(),
         line.partition_key(),
     ];
     for (column, expected) in expected.iter().enumerate() {

@@ -12,6 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::told::Shelf;
 use super::trouble::Trouble;
 use crate::rest::wait_for;
 use crate::{Connector, Error, Nifi, Result, Settings};
@@ -28,6 +29,8 @@ pub struct Node {
     pub nifi: AsyncMutex<Nifi>,
     /// The flow.
     pub connector: Connector,
+    /// Where it keeps what it tells of records that are no rows.
+    pub shelf: Shelf,
 }
 
 /// Cloud and nodes.

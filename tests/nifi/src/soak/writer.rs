@@ -19,14 +19,17 @@ const REJECTED_EVERY: u64 = 400;
 /// One record in this many is no JSON object.
 const UNREADABLE_EVERY: u64 = 150;
 
+/// What stands in a numeric column of a record that its table refuses, as JSON.
+pub(super) const REFUSED_VALUE: &str = "\"many\"";
+
 /// What must become of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// A row of the table.
     Row,
-    /// A row of the error table.
+    /// A row of the error table, told through `invalid`.
     Rejected,
-    /// Nothing: it leaves through `parse-failure`.
+    /// No row: it leaves through `parse-failure`, byte for byte.
     Unreadable,
 }
 
@@ -55,6 +58,16 @@ impl Written {
     /// The partition key.
     pub fn partition_key(&self) -> String {
         key_text(self.key)
+    }
+
+    /// Its sharded sequence number.
+    pub fn position(&self) -> String {
+        format!("{}{:020}", self.sequence, self.sub)
+    }
+
+    /// What was put when it is unreadable.
+    pub fn payload(&self) -> Vec<u8> {
+        bad_payload(self.id)
     }
 }
 
@@ -145,7 +158,7 @@ fn record(rng: &mut StdRng, id: u64, key: u32, n: u64) -> (Vec<u8>, Fate) {
         return (bad_payload(id), Fate::Unreadable);
     }
     let rejected = id % REJECTED_EVERY == REJECTED_EVERY / 3;
-    let quantity = if rejected { "\"many\"".to_owned() } else { (id % 1000).to_string() };
+    let quantity = if rejected { REFUSED_VALUE.to_owned() } else { (id % 1000).to_string() };
     let size = if rng.random_ratio(1, 500) { 20_000 } else { rng.random_range(0..300) };
     let text = format!(
         "{{\"id\": {id}, \"k\": \"{}\", \"n\": {n}, \"qty\": {quantity}, \"pad\": \"{}\"}}",

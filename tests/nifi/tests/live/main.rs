@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         scenario!(records::every_record_arrives_once_and_verify_agrees),
         scenario!(records::stop_and_start_lose_and_repeat_nothing),
         scenario!(terminated::terminated_under_load_nothing_is_lost_or_repeated),
-        scenario!(rejected::only_the_rejected_rows_are_invalid),
+        scenario!(rejected::only_the_rejected_rows_are_invalid_and_what_is_no_row_can_be_kept),
         scenario!(strategies::every_strategy_gives_upstream_s_content_and_attributes),
     ]);
     runner.add_concurrent(vec![

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, Path};
+use super::{Catalog, Path, Table};
 
 /// Role that may do everything.
 const ADMIN: &str = "ACCOUNTADMIN";
@@ -76,7 +76,9 @@ pub(crate) enum Kind {
     Table(Path),
     Pipe(Path),
     Warehouse(String),
-    /// External volumes and the like: remembered, never checked.
+    /// By its name. Volumes are not made here: every name is one, and who may create databases made it.
+    ExternalVolume(String),
+    /// Integrations and the like: remembered, never checked.
     Other(String),
     /// The grantee inherits this role.
     Role(String),
@@ -92,6 +94,7 @@ impl Kind {
             Kind::Table(path) => ("TABLE", path.to_string()),
             Kind::Pipe(path) => ("PIPE", path.to_string()),
             Kind::Warehouse(name) => ("WAREHOUSE", name.clone()),
+            Kind::ExternalVolume(name) => ("EXTERNAL VOLUME", name.clone()),
             Kind::Other(name) => ("OTHER", name.clone()),
             Kind::Role(name) => ("ROLE", name.clone()),
         }
@@ -127,12 +130,10 @@ impl Catalog {
 
     /// Whether `role` owns `on`, or was granted `privilege` on it.
     pub(crate) fn may(&self, role: &str, privilege: Privilege, on: &Kind) -> bool {
-        let active = self.active_roles(role);
-        if active.iter().any(|role| role == ADMIN)
-            || self.owner(on).is_some_and(|owner| active.contains(owner))
-        {
+        if self.owns(role, on) {
             return true;
         }
+        let active = self.active_roles(role);
         self.grants.iter().any(|grant| {
             grant.on == *on
                 && (grant.privilege == privilege || grant.privilege == Privilege::All)
@@ -143,7 +144,16 @@ impl Catalog {
     /// Whether `role` owns `on`.
     pub(crate) fn owns(&self, role: &str, on: &Kind) -> bool {
         let active = self.active_roles(role);
-        active.iter().any(|role| role == ADMIN) || self.owner(on).is_some_and(|owner| active.contains(owner))
+        active.iter().any(|role| role == ADMIN)
+            || self.owner(on).is_some_and(|owner| active.contains(owner))
+            || matches!(on, Kind::ExternalVolume(_))
+                && self.may(role, Privilege::CreateDatabase, &Kind::Account)
+    }
+
+    /// Whether `role` may write to where a table's rows are kept: USAGE on its external volume, if it has one.
+    pub(crate) fn may_store(&self, role: &str, table: &Table) -> bool {
+        let volume = table.external_volume.clone().map(Kind::ExternalVolume);
+        volume.is_none_or(|volume| self.may(role, Privilege::Usage, &volume))
     }
 
     /// Whether `role` can reach into a schema: USAGE on it and on its database, or any ownership of either.
@@ -169,7 +179,7 @@ impl Catalog {
             Kind::Table(path) => self.table(path).map(|table| &table.owner),
             Kind::Pipe(path) => self.pipe(path).map(|pipe| &pipe.owner),
             Kind::Warehouse(name) => self.warehouses.get(name),
-            Kind::Account | Kind::Other(_) | Kind::Role(_) => None,
+            Kind::Account | Kind::ExternalVolume(_) | Kind::Other(_) | Kind::Role(_) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::auth::PublicKey;
 use crate::names::{self, DEFAULT_PIPE_SUFFIX};
 
 pub(crate) use grants::{Grant, Kind, Privilege, user_grantee};
-pub(crate) use table::{Column, Default, Pipe, Table, TableKind};
+pub(crate) use table::{Column, Default, NEXT_NUMBER, Pipe, Sequence, Table, TableKind};
 pub(crate) use types::{DataType, Field, LONGEST_VARCHAR, Zone};
 
 /// A fully qualified name of something in a schema, as stored.

@@ -22,7 +22,20 @@ pub(crate) struct Default {
     pub(crate) text: String,
     /// The same for the storage, its value of the column's type.
     pub(crate) stored: String,
+    /// For AUTOINCREMENT and IDENTITY: the storage then puts a number of its own in the place of [`NEXT_NUMBER`].
+    #[serde(default)]
+    pub(crate) sequence: Option<Sequence>,
 }
+
+/// The numbers of an AUTOINCREMENT or IDENTITY column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sequence {
+    pub(crate) start: i64,
+    pub(crate) step: i64,
+}
+
+/// Stands in a row for the number that its column counts up to; no value of a numeric column is a blob.
+pub(crate) const NEXT_NUMBER: &str = "x'00'";
 
 impl Default {
     /// The value now.
@@ -65,6 +78,9 @@ pub(crate) struct Table {
     /// First commit whose rows have a commit time, when the table shows them.
     pub(crate) row_timestamp: Option<i64>,
     pub(crate) cluster_by: Option<String>,
+    /// The volume that an Iceberg table is kept on, unless it is Snowflake's own.
+    #[serde(default)]
+    pub(crate) external_volume: Option<String>,
     pub(crate) created_ms: i64,
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Target {
     pub(crate) may_evolve: bool,
 }
 
-/// Finds the pipe and checks the role: USAGE on database and schema, INSERT on the table, OPERATE on a custom pipe.
+/// Finds the pipe and checks the role: USAGE on database and schema, INSERT on the table, OPERATE on a custom pipe,
+/// USAGE on the external volume of an Iceberg table.
 pub(crate) fn find(account: &Account, session: &Session, pipe: &Path) -> Result<Target, ApiError> {
     let catalog = account.catalog();
     let role = session.role.as_str();
@@ -30,6 +31,7 @@ pub(crate) fn find(account: &Account, session: &Session, pipe: &Path) -> Result<
     let may_operate = custom.is_none() || catalog.may(role, Privilege::Operate, &Kind::Pipe(pipe.clone()));
     if !catalog.may_use(role, &pipe.database, &pipe.schema)
         || !catalog.may(role, Privilege::Insert, &table_kind)
+        || !catalog.may_store(role, table)
         || !may_operate
     {
         return Err(missing(pipe));

@@ -104,6 +104,50 @@ async fn defaults_fill_what_a_row_does_not_mention() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_identity_column_counts_the_rows_that_do_not_give_it() {
+    let world = World::new().await;
+    world.sql(
+        "CREATE TABLE t (id INT NOT NULL AUTOINCREMENT, a INT, n NUMBER(10) IDENTITY START 100 INCREMENT BY -5)",
+    );
+    world.stream(T, "{\"a\":1}\n{\"a\":2,\"n\":7}\n{\"a\":3,\"n\":null}\n{\"a\":\"bad\"}\n").await;
+    world.sql("INSERT INTO t (a) VALUES (4), (5)");
+    world.sql("DELETE FROM t WHERE a = 5");
+    world.stream(T, "{\"a\":6,\"id\":null}\n{\"a\":7}\n").await;
+    let expected = ["1|1|100", "2|2|7", "3|3|NULL", "4|4|95", "6|7|85"];
+    assert_eq!(world.table("SELECT id, a, n FROM t"), expected, "no number comes twice, null is a value");
+    world.sql("CREATE OR REPLACE TABLE t (id INT IDENTITY(10, 10), a INT)");
+    world.stream(T, "{\"a\":1}\n{\"a\":2}\n").await;
+    assert_eq!(world.table("SELECT id, a FROM t"), ["10|1", "20|2"]);
+    assert_eq!(
+        world.table("SHOW COLUMNS IN TABLE t")[0].matches("IDENTITY START 10 INCREMENT 10").count(),
+        1
+    );
+    for refused in [
+        "CREATE TABLE u (a VARCHAR AUTOINCREMENT)",
+        "CREATE TABLE u (a NUMBER(5,2) IDENTITY)",
+        "CREATE TABLE u (a INT IDENTITY(1, 0))",
+        "ALTER TABLE t ADD COLUMN b INT AUTOINCREMENT",
+    ] {
+        world.sql_error(refused);
+    }
+    assert_eq!(world.table("SHOW COLUMNS IN TABLE t").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipe_that_leaves_columns_out_fills_them_unless_it_matches_by_name() {
+    let world = World::new().await;
+    let source = "FROM TABLE(DATA_SOURCE(TYPE => 'STREAMING'))";
+    world.sql("CREATE TABLE t (id INT IDENTITY, a INT, b VARCHAR DEFAULT 'none')");
+    world.sql(&format!("CREATE PIPE listed AS COPY INTO t (a) FROM (SELECT $1:a::INT {source})"));
+    world.sql(&format!(
+        "CREATE PIPE matched AS COPY INTO t FROM (SELECT $1:a::INT AS a {source}) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+    ));
+    world.stream("LISTED", "{\"a\":1}\n{\"a\":2}\n").await;
+    world.stream("MATCHED", "{\"a\":3}\n").await;
+    assert_eq!(world.table("SELECT id, a, b FROM t"), ["1|1|none", "2|2|none", "NULL|3|NULL"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn columns_added_by_hand_are_seen_at_once() {
     let world = World::new().await;
     world.sql("CREATE TABLE t (a INT)");

@@ -37,6 +37,36 @@ async fn streaming_needs_usage_and_insert() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_iceberg_table_needs_usage_on_its_external_volume() {
+    let mut world = World::new().await;
+    let key = world.key.public_pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    world.sql(&format!(
+        "CREATE ICEBERG TABLE t (a INT) EXTERNAL_VOLUME = 'my_volume' CATALOG = 'SNOWFLAKE' BASE_LOCATION = 't'; \
+         CREATE ICEBERG TABLE m (a INT) EXTERNAL_VOLUME = 'SNOWFLAKE_MANAGED'; CREATE ROLE ingest; \
+         CREATE USER bot TYPE = SERVICE DEFAULT_ROLE = ingest RSA_PUBLIC_KEY = '{key}'; \
+         GRANT ROLE ingest TO USER bot; GRANT USAGE ON DATABASE demo TO ROLE ingest; \
+         GRANT USAGE, CREATE ICEBERG TABLE ON SCHEMA public TO ROLE ingest; \
+         GRANT OWNERSHIP ON ICEBERG TABLE t TO ROLE ingest; GRANT OWNERSHIP ON TABLE m TO ROLE ingest"
+    ));
+    let token = world.login("BOT", Some("INGEST")).await;
+    world.use_token(token);
+    let run = |text: &str| world.snowflake.sql_as("INGEST", text).map(|_| ()).map_err(|error| error.code);
+    let another = "CREATE ICEBERG TABLE demo.public.u (a INT) EXTERNAL_VOLUME = 'my_volume'";
+    assert_eq!(world.open("M-STREAMING", "c").await.status, StatusCode::OK, "Snowflake's own storage");
+    assert_eq!(world.open(T, "c").await.code(), "ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED");
+    assert_eq!(run(another), Err("003001".into()));
+    let myself = "GRANT USAGE ON EXTERNAL VOLUME my_volume TO ROLE ingest";
+    assert_eq!(run(myself), Err("003001".into()), "nobody grants what he has not");
+    world.sql("GRANT USAGE ON EXTERNAL VOLUME other_volume TO ROLE ingest");
+    assert_eq!(world.open(T, "c").await.status, StatusCode::NOT_FOUND, "another volume");
+    world.sql(myself);
+    world.stream(T, "{\"a\":1}\n").await;
+    assert_eq!(run(another), Ok(()));
+    world.sql("REVOKE USAGE ON EXTERNAL VOLUME my_volume FROM ROLE ingest");
+    assert_eq!(world.open(T, "c").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn roles_inherit_and_definitions_need_privileges() {
     let world = World::new().await;
     world.sql(

@@ -86,4 +86,10 @@ async fn an_iceberg_table_with_structured_columns() {
     let found = world.table("SELECT id, approved_coffee_types[1]::string, options:can_walk, date_added, kinesismetadata:shardId::string FROM my_iceberg_table");
     assert_eq!(found, ["1|Doppio|true|2024-10-15|s"]);
     assert_eq!(world.sql_error("CREATE ICEBERG TABLE i (a VARCHAR(10))"), "093642");
+    let evolving =
+        "CREATE ICEBERG TABLE i (a INT) EXTERNAL_VOLUME = 'my_volume' ENABLE_SCHEMA_EVOLUTION = TRUE";
+    assert_eq!(world.sql_error(evolving), "000002", "its columns are made by hand");
+    let later = "ALTER TABLE my_iceberg_table SET ENABLE_SCHEMA_EVOLUTION = TRUE";
+    assert_eq!(world.sql_error(later), "000002");
+    world.sql("ALTER TABLE my_iceberg_table SET ENABLE_SCHEMA_EVOLUTION = FALSE");
 }

@@ -92,6 +92,11 @@ fn add_columns(
             let keep = if_not_exists(parser);
             let before = table.clone();
             match columns::definition(parser, session, &snapshot, table) {
+                Ok(at)
+                    if table.columns[at].default.as_ref().is_some_and(|added| added.sequence.is_some()) =>
+                {
+                    return Err(SqlError::unsupported("adding an AUTOINCREMENT column to a table"));
+                }
                 Ok(at) => store::add_column(connection, table, table.columns[at].id)?,
                 Err(error) if keep && error.code == "002025" => *table = before,
                 Err(error) => return Err(error),
@@ -154,6 +159,9 @@ fn changes(session: &SqlSession, parser: &mut Parser<'_>) -> Result<Vec<Change>,
 
 fn apply(table: &mut Table, change: Change, next_commit: i64) -> Result<(), SqlError> {
     match change {
+        Change::Evolution(true) if table.kind == TableKind::Iceberg => {
+            return Err(SqlError::unsupported("ENABLE_SCHEMA_EVOLUTION on an Iceberg table"));
+        }
         Change::Evolution(on) => table.schema_evolution = on,
         Change::ErrorLogging(on) => table.error_logging = on,
         Change::RowTimestamp(true) if matches!(table.kind, TableKind::Interactive(_)) => {

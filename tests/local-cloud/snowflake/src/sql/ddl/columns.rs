@@ -3,7 +3,8 @@
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use crate::catalog::{Catalog, DataType, Default, Table, TableKind};
+use crate::catalog::{Catalog, DataType, Default, NEXT_NUMBER, Sequence, Table, TableKind};
+use crate::names;
 use crate::sql::parse::{self, identifier, words};
 use crate::sql::query::{self, Selected};
 use crate::sql::{SqlError, SqlSession};
@@ -15,7 +16,6 @@ const IGNORED: &[&str] = &[
     "CHANGE_TRACKING",
     "COMMENT",
     "DEFAULT_DDL_COLLATION",
-    "EXTERNAL_VOLUME",
     "CATALOG",
     "BASE_LOCATION",
     "ICEBERG_VERSION",
@@ -97,13 +97,54 @@ pub(super) fn definition(
         } else if parse::word(parser, "DEFAULT") {
             let expression = parser.parse_expr()?;
             let stored = query::constant(catalog, session, &expression, &data_type)?;
-            table.columns[at].default = Some(Default { text: expression.to_string(), stored });
+            table.columns[at].default =
+                Some(Default { text: expression.to_string(), stored, sequence: None });
         } else if parse::word(parser, "AUTOINCREMENT") || parse::word(parser, "IDENTITY") {
-            return Err(SqlError::unsupported("AUTOINCREMENT"));
+            table.columns[at].default = Some(sequence(parser, &data_type)?);
         } else {
             return Ok(at);
         }
     }
+}
+
+/// `(1, 1)` or `START 1 INCREMENT 1`, and whether the order counts, which it always has here.
+fn sequence(parser: &mut Parser<'_>, data_type: &DataType) -> Result<Default, SqlError> {
+    if !matches!(data_type, DataType::Number { scale: 0, .. }) {
+        let text = format!("AUTOINCREMENT on a column of type {data_type}");
+        return Err(SqlError::compilation("002262", text));
+    }
+    let (mut start, mut step) = (1, 1);
+    if parser.consume_token(&Token::LParen) {
+        start = number(parser)?;
+        parser.expect_token(&Token::Comma)?;
+        step = number(parser)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    loop {
+        if parse::word(parser, "START") {
+            parse::word(parser, "WITH");
+            let _ = parser.consume_token(&Token::Eq);
+            start = number(parser)?;
+        } else if parse::word(parser, "INCREMENT") {
+            parse::word(parser, "BY");
+            let _ = parser.consume_token(&Token::Eq);
+            step = number(parser)?;
+        } else if !(parse::word(parser, "ORDER") || parse::word(parser, "NOORDER")) {
+            break;
+        }
+    }
+    if step == 0 {
+        return Err(SqlError::syntax("the increment of a column is 0"));
+    }
+    let text = format!("IDENTITY START {start} INCREMENT {step} ORDER");
+    Ok(Default { text, stored: NEXT_NUMBER.to_owned(), sequence: Some(Sequence { start, step }) })
+}
+
+fn number(parser: &mut Parser<'_>) -> Result<i64, SqlError> {
+    let negative = parser.consume_token(&Token::Minus);
+    let digits = parser.parse_literal_uint()?;
+    let number = i64::try_from(digits).map_err(|_| SqlError::syntax(format!("{digits} is too large")))?;
+    Ok(if negative { -number } else { number })
 }
 
 /// Columns of CREATE TABLE … AS SELECT.
@@ -136,6 +177,11 @@ impl Options {
                     parse::expect(parser, "BY")?;
                     table.cluster_by = Some(parse::parenthesized(parser)?);
                 }
+                "EXTERNAL_VOLUME" => {
+                    let volume = names::resolve(&parse::property(parser)?);
+                    // Snowflake's own storage needs no privilege.
+                    table.external_volume = Some(volume).filter(|volume| volume != "SNOWFLAKE_MANAGED");
+                }
                 "COPY" => parse::expect(parser, "GRANTS")?,
                 other if IGNORED.contains(&other) => {
                     parse::property(parser)?;
@@ -155,6 +201,9 @@ impl Options {
             return Err(SqlError::unsupported(
                 "ROW_TIMESTAMP or ENABLE_SCHEMA_EVOLUTION on an interactive table",
             ));
+        }
+        if table.kind == TableKind::Iceberg && table.schema_evolution {
+            return Err(SqlError::unsupported("ENABLE_SCHEMA_EVOLUTION on an Iceberg table"));
         }
         Ok(())
     }

@@ -205,6 +205,7 @@ fn new_table(session: &SqlSession, kind: TableKind, created_ms: i64) -> Table {
         error_logging: false,
         row_timestamp: None,
         cluster_by: None,
+        external_volume: None,
         created_ms,
     }
 }
@@ -232,6 +233,10 @@ fn put(
         store::drop_table(connection, old)?;
     }
     require(catalog, session, Privilege::CreateTable, &on, ("schema", &path.schema))?;
+    if let Some(volume) = &made.external_volume {
+        let on = Kind::ExternalVolume(volume.clone());
+        require(catalog, session, Privilege::Usage, &on, ("external volume", volume))?;
+    }
     made.id = catalog.fresh_id();
     store::create_table(connection, &made)?;
     let id = made.id;

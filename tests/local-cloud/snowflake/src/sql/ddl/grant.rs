@@ -147,7 +147,7 @@ fn object(session: &SqlSession, parser: &mut Parser<'_>) -> Result<On, SqlError>
         "PIPE" => Kind::Pipe(session.path(&name(parser)?)?),
         "EXTERNAL" => {
             parse::expect(parser, "VOLUME")?;
-            Kind::Other(format!("EXTERNAL VOLUME {}", identifier(parser)?))
+            Kind::ExternalVolume(identifier(parser)?)
         }
         "WAREHOUSE" => Kind::Warehouse(identifier(parser)?),
         other @ ("INTEGRATION" | "USER") => Kind::Other(format!("{other} {}", identifier(parser)?)),
@@ -180,7 +180,7 @@ fn may_grant(catalog: &Catalog, session: &SqlSession, on: &Kind, handed: &Handed
         Kind::Pipe(path) => catalog.pipe(path).is_some(),
         Kind::Role(name) => catalog.roles.contains(name),
         Kind::Warehouse(name) => catalog.warehouses.contains_key(name),
-        Kind::Account | Kind::Other(_) => true,
+        Kind::Account | Kind::ExternalVolume(_) | Kind::Other(_) => true,
     };
     if !exists {
         return Err(SqlError::missing("Object", describe(on)));
@@ -209,7 +209,7 @@ fn set_owner(catalog: &mut Catalog, on: &Kind, owner: &str) -> Result<(), SqlErr
             .and_then(|schema| schema.pipes.get_mut(&path.name))
             .map(|pipe| &mut pipe.owner),
         Kind::Warehouse(name) => catalog.warehouses.get_mut(name),
-        Kind::Account | Kind::Other(_) | Kind::Role(_) => None,
+        Kind::Account | Kind::ExternalVolume(_) | Kind::Other(_) | Kind::Role(_) => None,
     };
     let place = place.ok_or_else(|| SqlError::unsupported("GRANT OWNERSHIP on this object"))?;
     owner.clone_into(place);

@@ -8,6 +8,9 @@ use crate::sql::{SqlError, SqlSession, parse};
 
 /// The statement that stores one row, its parameters being the commit, the channel, the offset token and the row:
 /// `INSERT INTO t5 (…) SELECT … FROM (…) WHERE …`.
+///
+/// Columns that the SELECT leaves out get their default or number, as in any COPY; matched by name they get NULL, which
+/// the service documents as a limitation.
 pub(crate) fn mapping_statement(
     catalog: &Catalog,
     table: &Table,
@@ -49,6 +52,7 @@ pub(crate) fn mapping_statement(
     }
     let mut names = String::new();
     let mut values = String::new();
+    let given = targets.clone();
     let pairs =
         targets.into_iter().zip(items).filter_map(|(target, item)| Some((&table.columns[target?], item)));
     for (column, item) in pairs {
@@ -59,6 +63,11 @@ pub(crate) fn mapping_statement(
         } else {
             format!(", sf_required({value}, {})", literal(&names::quote(&column.name)))
         });
+    }
+    let left_out = table.columns.iter().enumerate().filter(|(at, _)| !by_name && !given.contains(&Some(*at)));
+    for (column, default) in left_out.filter_map(|(_, column)| Some((column, column.default.as_ref()?))) {
+        names.push_str(&format!(", {}", column.stored()));
+        values.push_str(&format!(", {}", default.stored));
     }
     let condition = match &select.selection {
         Some(selection) => format!(" WHERE {}", translator.expr(&scope, selection)?.condition()),
