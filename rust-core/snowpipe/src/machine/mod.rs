@@ -16,6 +16,8 @@ mod limbo;
 mod open;
 mod pace;
 #[cfg(test)]
+mod rate_tests;
+#[cfg(test)]
 mod rejection_tests;
 mod send;
 #[cfg(test)]
