@@ -175,8 +175,8 @@ fn a_channel_that_others_keep_taking_over_is_left_to_them_for_ever_longer() {
         waits.push(bench.now - lost);
         bench.event(Event::Abandon { upload: round });
     }
-    assert!(waits[0] <= Duration::from_secs(1), "{waits:?}");
-    assert!(waits[8] >= Duration::from_secs(8), "{waits:?}");
+    assert!(waits[0] <= Duration::from_secs(3), "{waits:?}");
+    assert!((15..=31).contains(&waits[8].as_secs()), "{waits:?}");
     bench.begin(20, 1001, 1010, Some(1000));
     bench.send(20, 1001, 1010, 20);
     bench.status(status(Some(1010), 0));
@@ -186,7 +186,7 @@ fn a_channel_that_others_keep_taking_over_is_left_to_them_for_ever_longer() {
     bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Stale)) });
     let lost = bench.now;
     bench.answer_open(Ok(status(Some(1010), 0)));
-    assert!(bench.now - lost <= Duration::from_secs(1), "rows of ours were committed in between");
+    assert!(bench.now - lost <= Duration::from_secs(3), "rows of ours were committed in between");
 }
 
 #[test]
