@@ -226,3 +226,10 @@ pub async fn write(sink: &Arc<Sink>, upload: u64, data: Vec<u8>) {
     });
     writing.await.unwrap();
 }
+
+/// Moves the clock, and lets what is due then be done; on a runtime of one thread only.
+pub async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
