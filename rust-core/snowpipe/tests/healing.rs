@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use local_cloud::snowflake::{Fault, Route, Trouble};
-use snowpipe::{State, UploadRequest};
+use snowpipe::State;
 use support::{World, content, drive, reach, write};
 
 const HOSTNAME: &str = "/v2/streaming/hostname";
@@ -172,48 +172,4 @@ async fn a_revoked_key_is_told_the_data_waits_and_goes_on_when_the_key_is_back()
     }
     assert_eq!(world.rows().await, (1..=20).collect::<Vec<_>>());
     world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_channels_open_in_parallel() {
-    const CHANNELS: u64 = 1_000;
-    let world = Arc::new(World::start().await);
-    let delay = Trouble::Delay(Duration::from_millis(50));
-    world.snowflake().faults().add(Fault::always(Route::Open, delay));
-    let started = Instant::now();
-    let mut driven = Vec::new();
-    for n in 0..CHANNELS {
-        let number = (n + 1).to_string();
-        let group = format!("orders.shard-{n}");
-        let map = [
-            ("Database", "DB"),
-            ("Schema", "SC"),
-            ("Table", "T"),
-            ("Channel Group", &group),
-            ("Offset Token Start", &number),
-            ("Offset Token End", &number),
-            ("Size", "30"),
-        ];
-        let map = map.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let upload = world.sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap();
-        let sink = Arc::clone(&world.sink);
-        driven.push(tokio::spawn(async move {
-            let ended = drive(&sink, upload, content(n + 1, n + 1)).await;
-            (ended, started.elapsed())
-        }));
-    }
-    let mut first = Duration::MAX;
-    for driven in driven {
-        let (ended, after) = driven.await.unwrap();
-        assert_eq!(ended.state, State::Committed, "{ended:?}");
-        first = first.min(after);
-    }
-    assert!(first < Duration::from_secs(10), "the first rows came after {first:?}");
-    // One after the other the opens alone would take 50 s.
-    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    let mut rows = world.rows().await;
-    rows.sort_unstable();
-    assert_eq!(rows, (1..=CHANNELS).collect::<Vec<_>>());
-    assert_eq!(world.snowflake().violations(), Vec::<String>::new());
-    Arc::into_inner(world).unwrap().stop().await;
 }
