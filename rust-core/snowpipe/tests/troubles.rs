@@ -35,12 +35,12 @@ async fn troubles_are_named_with_their_remedy() {
     let made = std::process::Command::new("openssl")
         .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
         .arg(&other_key)
-        .output();
-    if made.is_ok_and(|output| output.status.success()) {
-        let key = std::fs::read_to_string(&other_key).unwrap();
-        let text = first_message(&world, &[("Private Key", &key)]).await;
-        assert!(text.contains("RSA_PUBLIC_KEY_FP"), "{text}");
-    }
+        .output()
+        .expect("the tests need openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let key = std::fs::read_to_string(&other_key).unwrap();
+    let text = first_message(&world, &[("Private Key", &key)]).await;
+    assert!(text.contains("RSA_PUBLIC_KEY_FP"), "{text}");
     let text = first_message(&world, &[("User", "NOBODY")]).await;
     assert!(text.contains("NOBODY"), "{text}");
     let text = first_message(&world, &[("CA Certificates File", "")]).await;

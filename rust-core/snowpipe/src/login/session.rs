@@ -321,34 +321,4 @@ fn reason(body: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use local_cloud::{LocalCloud, Options};
-
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_clock_that_is_off_does_not_keep_anyone_out() {
-        let cloud = LocalCloud::start(Options::default()).await.unwrap();
-        let endpoints = cloud.endpoints();
-        let map: BTreeMap<String, String> = [
-            ("Account", endpoints.snowflake_account.clone()),
-            ("User", endpoints.snowflake_user.clone()),
-            ("Private Key", std::fs::read_to_string(&endpoints.snowflake_private_key_file).unwrap()),
-            ("Snowflake Endpoint Override URL", endpoints.snowflake_url.clone()),
-            ("CA Certificates File", endpoints.snowflake_ca_file.clone()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
-        let config = SinkConfig::from_properties(&map).unwrap();
-        for seconds in [-7_200, -120, 120, 7_200] {
-            let client = client::build(config.ca_file.as_deref(), &config.proxy).unwrap();
-            let login = Login::new(&config, client).unwrap();
-            login.state.lock().await.clock_offset = seconds;
-            let session = login.session().await;
-            assert!(session.is_ok(), "{seconds} s: {session:?}");
-        }
-        cloud.stop().await;
-    }
-}
+mod tests;
