@@ -24,7 +24,7 @@ impl Bench {
     /// The answer to the open that was just asked for.
     fn refuse_open(&mut self, class: FaultClass) -> bool {
         let asked = self.actions.iter().find_map(|action| match action {
-            Action::Open { attempt, force } => Some((*attempt, *force)),
+            Action::Open { attempt, force, .. } => Some((*attempt, *force)),
             _ => None,
         });
         let Some((attempt, force)) = asked else { return false };

@@ -132,7 +132,8 @@ impl Flow {
     fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
         match action {
             Action::Open { attempt, .. } => {
-                let opened = || Opened { continuation: "0".into(), status: status(Some(self.committed), 0) };
+                let status = status(Some(self.committed), 0);
+                let opened = || Opened { continuation: "0".into(), status, former: None };
                 let answer = match self.refusal {
                     Refusal::Everything(class) => Err(fault(class)),
                     _ => Ok(opened()),
