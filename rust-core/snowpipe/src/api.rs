@@ -262,24 +262,29 @@ impl Api {
             if let Some(token_type) = session.token_type {
                 request = request.header("X-Snowflake-Authorization-Token-Type", token_type);
             }
-            let response = request.send().await.map_err(|error| transport(&session, &error))?;
+            let broken = |error: reqwest::Error| {
+                ready.login.heard(&session, Some(FaultClass::Transient));
+                transport(&session, &error)
+            };
+            let response = request.send().await.map_err(broken)?;
             let status = response.status();
             let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let (retry_after, sticky) = (header("retry-after"), header(STICKY));
-            let text = response.text().await.map_err(|error| transport(&session, &error))?;
+            let text = response.text().await.map_err(broken)?;
             if status.is_success() {
+                // A web page comes from something that is not Snowflake.
+                let page = text.trim_start().starts_with('<');
+                ready.login.heard(&session, page.then_some(FaultClass::Transient));
                 let from = format!("{}/v2/streaming/{path}", session.base.host_str().unwrap_or_default());
                 return Ok(Reply { from, text, sticky });
             }
             let fault = classify(status.as_u16(), &text, retry_after.as_deref());
+            ready.login.heard(&session, Some(fault.class));
             // An expired token is answered in several ways; a missing right looks the same and costs one login.
             if fault.class == FaultClass::Auth && !renewed {
                 renewed = true;
                 ready.login.refused(&session).await;
                 continue;
-            }
-            if fault.class == FaultClass::ClientInvalid {
-                ready.login.moved(&session).await;
             }
             return Err(fault);
         }

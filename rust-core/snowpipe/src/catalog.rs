@@ -3,6 +3,8 @@
 //! API: <https://docs.snowflake.com/en/developer-guide/sql-api/submitting-requests>. Who may not use it loses nothing but the
 //! answers to these questions.
 
+mod definition;
+
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -98,10 +100,47 @@ impl Grant {
     }
 }
 
-/// The table of a destination; `None` when it is not shown, or the destination is a pipe.
-pub(crate) async fn table(api: &Api, destination: &Destination) -> Result<Option<Table>, Fault> {
-    let Destination { database, schema, object: Object::Table(name) } = destination else { return Ok(None) };
-    let found = shown(api, &Securable::new("TABLE", &[database, schema, name])).await?;
+/// The table that rows of a destination go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// It as a destination of its own.
+    pub(crate) table: Destination,
+    /// Its database, schema and name, as they are stored.
+    pub(crate) path: [String; 3],
+    /// First-level keys go to the columns of their names: with a table, and with a pipe that says so.
+    pub(crate) by_name: bool,
+}
+
+/// The table of a destination: itself, or what the definition of the pipe names; `None` when the pipe is not shown, or its
+/// definition cannot be read.
+pub(crate) async fn target(api: &Api, destination: &Destination) -> Result<Option<Target>, Fault> {
+    let Destination { database, schema, object } = destination;
+    let pipe = match object {
+        Object::Table(name) => {
+            let path = [database, schema, name].map(|name| stored(name));
+            return Ok(Some(Target { table: destination.clone(), path, by_name: true }));
+        }
+        Object::Pipe(pipe) => pipe,
+    };
+    let row = shown(api, &Securable::new("PIPE", &[database, schema, pipe])).await?;
+    let Some(definition) = row.and_then(|mut row| row.remove("definition")) else { return Ok(None) };
+    let mut parts = definition::copy_target(&definition).unwrap_or_default().into_iter().rev();
+    let Some(name) = parts.next() else { return Ok(None) };
+    // What is not said is that of the pipe.
+    let schema = parts.next().unwrap_or_else(|| stored(schema));
+    let database = parts.next().unwrap_or_else(|| stored(database));
+    let path = [database, schema, name];
+    let [database, schema, name] = path.each_ref().map(|name| names::segment(name));
+    let table = Destination { database, schema, object: Object::Table(name) };
+    let by_name = definition.to_ascii_uppercase().contains("MATCH_BY_COLUMN_NAME");
+    Ok(Some(Target { table, path, by_name }))
+}
+
+/// What is shown of a table; `None` when it is not shown.
+pub(crate) async fn table(api: &Api, target: &Target) -> Result<Option<Table>, Fault> {
+    let [database, schema, name] = &target.path;
+    let securable = Securable { kind: "TABLE", path: vec![database.clone(), schema.clone(), name.clone()] };
+    let found = shown(api, &securable).await?;
     Ok(found.map(|row| Table {
         error_logging: flag(&row, "error_logging"),
         schema_evolution: flag(&row, "enable_schema_evolution"),

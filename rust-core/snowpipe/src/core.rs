@@ -118,3 +118,21 @@ impl Core {
         self.tasks.spawn_on(guarded, &self.runtime).abort_handle()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_the_names_of_snowflakes_processor_and_tell_what_is_new() {
+        let stats = Stats::default();
+        assert_eq!(stats.news(), []);
+        stats.appended(1000, 100);
+        stats.appended(2000, 150);
+        assert_eq!(stats.news(), [("Batches Sent", 2), ("Compressed Bytes Sent", 250)]);
+        assert_eq!(stats.news(), [], "each is told once");
+        stats.appended(1000, 0);
+        assert_eq!(stats.news(), [("Batches Sent", 1)]);
+        assert_eq!(stats.raw.load(Ordering::Relaxed), 4000);
+    }
+}

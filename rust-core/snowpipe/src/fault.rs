@@ -109,9 +109,10 @@ fn by_code(code: &str) -> Option<FaultClass> {
 
 fn by_status(status: u16, code: &str) -> FaultClass {
     match status {
-        // Numeric status codes in the body: 3 is an expired authentication, 4 a stale continuation token.
+        // Numeric status codes in the body: 3 is an expired authentication, 4 a stale continuation token, and 1, 5 and 6 pass.
         400 if code == "4" => FaultClass::Stale,
         400 if code == "3" => FaultClass::Auth,
+        400 if matches!(code, "1" | "5" | "6") => FaultClass::Transient,
         401 | 403 => FaultClass::Auth,
         404 => FaultClass::Missing,
         409 => FaultClass::ChannelInvalid,
@@ -141,38 +142,86 @@ fn advice(class: FaultClass) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    use FaultClass as C;
+
+    /// Each signal that the service is known to give, in the shapes it comes in.
+    const SIGNALS: [(u16, &str, FaultClass); 53] = [
+        (400, r#"{"code":"STALE_CONTINUATION_TOKEN_SEQUENCER","message":"m"}"#, C::Stale),
+        (400, r#"{"error_code":"STALE_CONTINUATION_TOKEN_SEQUENCER"}"#, C::Stale),
+        (400, r#""STALE_CONTINUATION_TOKEN_SEQUENCER""#, C::Stale),
+        (400, r#"{"status_code":0}"#, C::Rejected),
+        (400, r#"{"status_code":1,"message":"try again"}"#, C::Transient),
+        (400, r#"{"status_code":2}"#, C::Rejected),
+        (400, r#"{"status_code":3}"#, C::Auth),
+        (400, r#"{"status_code":4,"message":"stale"}"#, C::Stale),
+        (400, r#"{"status_code":5}"#, C::Transient),
+        (400, r#"{"status_code":6}"#, C::Transient),
+        (400, r#"{"status_code":"6"}"#, C::Transient),
+        (400, r#"{"status_code":7}"#, C::Rejected),
+        (400, "{}", C::Rejected),
+        (400, "bad request", C::Rejected),
+        (400, r#"{"code":"INVALID_ROWS"}"#, C::Rejected),
+        (401, "", C::Auth),
+        (401, r#"{"code":"390318"}"#, C::Auth),
+        (403, "", C::Auth),
+        (403, r#"{"code":"390318"}"#, C::Auth),
+        (404, "Not Found", C::Missing),
+        (404, r#"{"code":"ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED"}"#, C::Missing),
+        (400, r#"{"code":"ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED"}"#, C::Missing),
+        (400, r#"{"code":"ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED"}"#, C::Missing),
+        (404, r#"{"error_code":"ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED"}"#, C::Missing),
+        (408, "", C::Transient),
+        (409, r#"{"code":"ERR_CHANNEL_HAS_UNCOMMITTED_DATA"}"#, C::Uncommitted),
+        (409, r#"{"code":"ERR_OPEN_CHANNEL_IN_PROGRESS"}"#, C::Transient),
+        (409, r#"{"code":"ERR_PIPE_IN_INVALID_STATE"}"#, C::Missing),
+        (409, "conflict", C::ChannelInvalid),
+        (409, r#"{"code":"ERR_CHANNEL_MUST_BE_REOPENED"}"#, C::ChannelInvalid),
+        (409, r#"{"code":"ERR_CHANNEL_MUST_BE_REOPENED_DUE_TO_ROW_SEQ_GAP"}"#, C::ChannelInvalid),
+        (409, r#"{"code":"ERR_CHANNEL_HAS_INVALID_ROW_SEQUENCER"}"#, C::ChannelInvalid),
+        (409, r#"{"code":"ERR_CHANNEL_HAS_INVALID_CLIENT_SEQUENCER"}"#, C::Stale),
+        (400, r#"{"code":"ERR_CHANNEL_MUST_BE_REOPENED"}"#, C::ChannelInvalid),
+        (404, r#"{"code":"ERR_CHANNEL_NO_LONGER_EXISTS"}"#, C::ChannelInvalid),
+        (400, r#""ERR_CHANNEL_NO_LONGER_EXISTS""#, C::ChannelInvalid),
+        (404, r#"{"code":"ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED"}"#, C::ChannelInvalid),
+        (409, r#"{"code":"STALE_PIPE_CACHE"}"#, C::Stale),
+        (400, r#"{"code":"STALE_PIPE_CACHE"}"#, C::Stale),
+        (410, "Gone", C::ClientInvalid),
+        (410, "", C::ClientInvalid),
+        (413, "<html>too large</html>", C::TooLarge),
+        (429, r#"{"code":"390701","message":"Request rate exceeds"}"#, C::Throttled),
+        (400, r#"{"code":"390701"}"#, C::Throttled),
+        (429, "", C::Throttled),
+        (499, "", C::Transient),
+        (500, "", C::Transient),
+        (500, r#""ERR_GENERAL_EXCEPTION_RETRY_REQUEST""#, C::Transient),
+        (503, r#""ERR_GENERAL_EXCEPTION_RETRY_REQUEST""#, C::Transient),
+        (502, "<html>bad gateway</html>", C::Transient),
+        (503, "upstream", C::Transient),
+        (504, "", C::Transient),
+        (302, "", C::Missing),
+    ];
+
     #[test]
-    fn every_shape_of_error_is_classified() {
-        use FaultClass as C;
-        let cases = [
-            (400, r#"{"code":"STALE_CONTINUATION_TOKEN_SEQUENCER","message":"m"}"#, C::Stale),
-            (400, r#"{"error_code":"STALE_CONTINUATION_TOKEN_SEQUENCER"}"#, C::Stale),
-            (400, r#""STALE_CONTINUATION_TOKEN_SEQUENCER""#, C::Stale),
-            (400, r#"{"status_code":4,"message":"stale"}"#, C::Stale),
-            (400, r#"{"status_code":3}"#, C::Auth),
-            (400, "{}", C::Rejected),
-            (400, "bad request", C::Rejected),
-            (401, "", C::Auth),
-            (403, r#"{"code":"390318"}"#, C::Auth),
-            (404, "Not Found", C::Missing),
-            (404, r#"{"code":"ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED"}"#, C::Missing),
-            (400, r#"{"code":"ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED"}"#, C::Missing),
-            (408, "", C::Transient),
-            (409, r#"{"code":"ERR_CHANNEL_HAS_UNCOMMITTED_DATA"}"#, C::Uncommitted),
-            (409, r#"{"code":"ERR_OPEN_CHANNEL_IN_PROGRESS"}"#, C::Transient),
-            (409, r#"{"code":"ERR_PIPE_IN_INVALID_STATE"}"#, C::Missing),
-            (409, r#"{"code":"ERR_CHANNEL_MUST_BE_REOPENED"}"#, C::ChannelInvalid),
-            (409, "conflict", C::ChannelInvalid),
-            (410, "Gone", C::ClientInvalid),
-            (413, "<html>too large</html>", C::TooLarge),
-            (429, r#"{"code":"390701","message":"Request rate exceeds"}"#, C::Throttled),
-            (429, "", C::Throttled),
-            (500, r#""ERR_GENERAL_EXCEPTION_RETRY_REQUEST""#, C::Transient),
-            (503, "upstream", C::Transient),
-            (302, "", C::Missing),
-        ];
-        for (status, body, class) in cases {
+    fn every_signal_of_the_service_is_classified() {
+        for (status, body, class) in SIGNALS {
             assert_eq!(classify(status, body, None).class, class, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn every_status_of_a_channel_is_classified() {
+        for (code, class) in [
+            ("ERR_CHANNEL_MUST_BE_REOPENED", C::ChannelInvalid),
+            ("ERR_CHANNEL_MUST_BE_REOPENED_DUE_TO_ROW_SEQ_GAP", C::ChannelInvalid),
+            ("ERR_CHANNEL_HAS_INVALID_ROW_SEQUENCER", C::ChannelInvalid),
+            ("ERR_CHANNEL_HAS_INVALID_CLIENT_SEQUENCER", C::Stale),
+            ("ERR_CHANNEL_NO_LONGER_EXISTS", C::ChannelInvalid),
+            ("ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED", C::ChannelInvalid),
+            ("ERR_PIPE_DOES_NOT_EXIST_OR_NOT_AUTHORIZED", C::Missing),
+            ("ERR_TABLE_DOES_NOT_EXIST_NOT_AUTHORIZED", C::Missing),
+            ("SOMETHING_NEW", C::ChannelInvalid),
+        ] {
+            assert_eq!(bad_status(code).class, class, "{code}");
         }
     }
 

@@ -19,9 +19,10 @@ pub(crate) async fn error_logging(core: Arc<Core>, destination: Destination) {
     }
     core.trips.pass("notice");
     let Ok(_turn) = core.opens.acquire().await else { return };
-    let Ok(Some(table)) = catalog::table(&core.api, &destination).await else { return };
+    let Ok(Some(target)) = catalog::target(&core.api, &destination).await else { return };
+    let Ok(Some(table)) = catalog::table(&core.api, &target).await else { return };
     if table.error_logging == Some(false) {
-        let label = names::label(&destination);
+        let label = names::label(&target.table);
         let text = format!(
             "{label} has no error logging: rows that Snowflake rejects are counted here and kept nowhere. ALTER TABLE … SET \
              ERROR_LOGGING = TRUE keeps them in ERROR_TABLE(<table>)"

@@ -10,7 +10,6 @@ use crate::config::SinkConfig;
 use crate::machine::{Fault, FaultClass};
 use crate::names::{self, PipePath};
 use crate::rejected::Source;
-use crate::request::{Destination, Object};
 use crate::trip::Trips;
 use privileges::Checked;
 
@@ -104,17 +103,26 @@ async fn table(api: &Api, config: &SinkConfig) -> Vec<Finding> {
             "database, schema and table are known only with a FlowFile",
         );
     };
-    let (table, untold) = match (&destination.object, catalog::table(api, destination).await) {
-        (Object::Pipe(_), _) => (None, "a pipe's table is known to the pipe only".to_owned()),
-        (_, Ok(Some(table))) => (Some(table), String::new()),
-        (_, Ok(None)) => (None, "the table is not shown to the role".to_owned()),
-        (_, Err(fault)) => (None, format!("the SQL API, which tells this, answered {}", fault.detail)),
+    let untold = |fault: Fault| format!("the SQL API, which tells this, answered {}", fault.detail);
+    let target = catalog::target(api, destination).await;
+    let (target, table) = match target {
+        Ok(Some(target)) => match catalog::table(api, &target).await {
+            Ok(Some(table)) => (Some(target), Ok(table)),
+            Ok(None) => (Some(target), Err("the table is not shown to the role".to_owned())),
+            Err(fault) => (Some(target), Err(untold(fault))),
+        },
+        Ok(None) => (None, Err("the table of the pipe is not shown to the role".to_owned())),
+        Err(fault) => (None, Err(untold(fault))),
     };
-    let Checked { finding, evolves } = privileges::check(api, config, destination, table.as_ref()).await;
+    let Checked { finding, evolves } =
+        privileges::check(api, config, destination, target.as_ref(), table.as_ref().ok()).await;
     let mut findings = vec![finding];
     match table {
-        Some(table) => findings.extend([error_logging(&table), evolution(&table, evolves)]),
-        None => findings.extend(skipped(&[ERROR_LOGGING, EVOLUTION], &untold)),
+        Ok(table) => {
+            let by_name = target.is_none_or(|target| target.by_name);
+            findings.extend([error_logging(&table), evolution(&table, by_name, evolves)]);
+        }
+        Err(untold) => findings.extend(skipped(&[ERROR_LOGGING, EVOLUTION], &untold)),
     }
     findings
 }
@@ -133,8 +141,13 @@ fn error_logging(table: &Table) -> Finding {
     }
 }
 
-fn evolution(table: &Table, may: bool) -> Finding {
+fn evolution(table: &Table, by_name: bool, may: bool) -> Finding {
     match table.schema_evolution {
+        Some(true) if !by_name => Finding::new(
+            EVOLUTION,
+            Verdict::Successful,
+            "on, but the pipe names what goes into the table: other first-level keys are ignored",
+        ),
         Some(true) if !may => Finding::new(
             EVOLUTION,
             Verdict::Failed,
@@ -152,19 +165,25 @@ fn evolution(table: &Table, may: bool) -> Finding {
 async fn rejected(api: &Api, config: &SinkConfig) -> Option<Finding> {
     let warehouse = config.warehouse.as_ref().filter(|_| config.tells_rows())?;
     let skipped = |reason: &str| Some(Finding::new(REJECTED, Verdict::Skipped, reason));
-    let (destination, name) = match &config.destination {
-        Some(destination @ Destination { object: Object::Table(name), .. }) => (destination, name),
-        Some(_) => {
-            return skipped("a pipe's table is known to the pipe only: rejected rows are told by request");
-        }
-        None => return skipped("database, schema and table are known only with a FlowFile"),
+    let Some(destination) = &config.destination else {
+        return skipped("database, schema and table are known only with a FlowFile");
     };
-    if let Ok(Some(Table { error_logging: Some(false), .. })) = catalog::table(api, destination).await {
+    let target = match catalog::target(api, destination).await {
+        Ok(None) => {
+            return skipped(
+                "the table of the pipe is not shown to the role: rejected rows are told by request",
+            );
+        }
+        target => target.ok().flatten(),
+    };
+    if let Some(target) = &target
+        && let Ok(Some(Table { error_logging: Some(false), .. })) = catalog::table(api, target).await
+    {
         let text = "the table has no error logging, so rejected rows are told by request; ALTER TABLE … SET ERROR_LOGGING \
                     = TRUE begins it";
         return Some(Finding::new(REJECTED, Verdict::Failed, text));
     }
-    let source = Source::new(destination, name, warehouse, &config.record_pointer);
+    let source = Source::new(destination, warehouse, &config.record_pointer);
     Some(match source.probe(api).await {
         Ok(()) => Finding::new(
             REJECTED,

@@ -16,10 +16,13 @@ const TRANSIENT: &str = "ERR_GENERAL_EXCEPTION_RETRY_REQUEST";
 const CUT: u64 = 10;
 
 /// Status and code of errors that no request of ours caused.
-const ERRORS: [(u16, &str); 24] = [
+const ERRORS: [(u16, &str); 27] = [
     (400, "STALE_CONTINUATION_TOKEN_SEQUENCER"),
     (400, "4"),
     (400, "3"),
+    (400, "1"),
+    (400, "5"),
+    (400, "6"),
     (401, "390318"),
     (403, "390403"),
     (404, ""),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use local_cloud::Options;
 use local_cloud::snowflake::{Fault, Route};
 use snowpipe::{Sink, State, UploadRequest};
-use support::{World, drive};
+use support::{World, drive, reach, write};
 
 /// A row that compression makes little smaller.
 fn row(n: u64, length: usize) -> Vec<u8> {
@@ -40,6 +40,46 @@ fn begin(sink: &Sink, group: &str, start: u64, end: u64) -> u64 {
     ];
     let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
+}
+
+/// A FlowFile of 2 MB that compression makes much smaller.
+fn batch(start: u64, end: u64) -> Vec<u8> {
+    let text = "a row that says the same as the others ".repeat(25);
+    (start..=end).flat_map(|n| format!("{{\"n\":{n},\"text\":\"{n} {text}\"}}\n").into_bytes()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_channel_keeps_within_the_documented_limits_and_fills_its_bodies() {
+    const BATCHES: u64 = 30;
+    const ROWS: u64 = 2_000;
+    // The limits are those of the service: ten requests and twenty million bytes a second.
+    let world = World::with(Duration::from_millis(50), &[]).await;
+    // All of it waits before the first request is taken: more than the channel may send.
+    world.snowflake().faults().add(Fault::always(Route::Append, Fault::refuse(503, "")));
+    let mut uploads = Vec::new();
+    for nth in 0..BATCHES {
+        let (start, end) = (nth * ROWS + 1, (nth + 1) * ROWS);
+        let rows = batch(start, end);
+        let upload = world.begin_sized(&world.sink, (start, end, start - 1), rows.len());
+        assert_eq!(reach(&world.sink, upload, &[State::WantData]).await.state, State::WantData);
+        write(&world.sink, upload, rows).await;
+        uploads.push(upload);
+    }
+    world.snowflake().faults().clear();
+    for upload in uploads {
+        assert_eq!(reach(&world.sink, upload, &[]).await.state, State::Committed);
+    }
+    let appends = world.snowflake().journal().appends();
+    let throttled = world.snowflake().journal().requests().iter().filter(|r| r.status == 429).count();
+    assert_eq!(throttled, 0, "nothing is sent that is refused");
+    let raw: u64 = appends.iter().map(|append| append.uncompressed as u64).sum();
+    assert!(raw > BATCHES * 2_000_000 && raw < BATCHES * 2_200_000, "{raw}");
+    let (first, last) = (appends.first().unwrap(), appends.last().unwrap());
+    let pauses = i64::try_from(appends.len() - 1).unwrap();
+    assert!(last.at_ms - first.at_ms >= 100 * pauses, "{pauses} pauses in {} ms", last.at_ms - first.at_ms);
+    assert!(raw / appends.len() as u64 > 4_000_000, "{raw} bytes in {} requests", appends.len());
+    assert_eq!(world.rows().await, (1..=BATCHES * ROWS).collect::<Vec<_>>());
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use local_cloud::snowflake::{Fault, Route, Trouble};
-use snowpipe::{Authentication, Sink, SinkConfig, State, Verdict};
+use snowpipe::{Sink, SinkConfig, State, Verdict};
 use support::{World, content, drive, reach, sink};
 
 async fn first_message(world: &World, changes: &[(&str, &str)]) -> String {
@@ -35,12 +35,12 @@ async fn troubles_are_named_with_their_remedy() {
     let made = std::process::Command::new("openssl")
         .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
         .arg(&other_key)
-        .output();
-    if made.is_ok_and(|output| output.status.success()) {
-        let key = std::fs::read_to_string(&other_key).unwrap();
-        let text = first_message(&world, &[("Private Key", &key)]).await;
-        assert!(text.contains("RSA_PUBLIC_KEY_FP"), "{text}");
-    }
+        .output()
+        .expect("the tests need openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let key = std::fs::read_to_string(&other_key).unwrap();
+    let text = first_message(&world, &[("Private Key", &key)]).await;
+    assert!(text.contains("RSA_PUBLIC_KEY_FP"), "{text}");
     let text = first_message(&world, &[("User", "NOBODY")]).await;
     assert!(text.contains("NOBODY"), "{text}");
     let text = first_message(&world, &[("CA Certificates File", "")]).await;
@@ -112,14 +112,7 @@ async fn a_service_that_never_answers_is_named_within_fifteen_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_managed_runtime_needs_no_key() {
     let world = World::with_tokens(&["runtime-token"]).await;
-    let folder = world.cloud.ca_file().with_file_name("snowflake-runtime");
-    std::fs::create_dir_all(folder.join("serviceaccount")).unwrap();
-    std::fs::write(folder.join("serviceaccount/token"), "runtime-token\n").unwrap();
-    let changes = [("Authentication Strategy", "SNOWFLAKE_MANAGED"), ("Private Key", ""), ("Account", "")];
-    let mut config = SinkConfig::from_properties(&world.properties(&changes)).unwrap();
-    let Authentication::Managed(runtime) = &mut config.authentication else { unreachable!() };
-    runtime.folder = folder;
-    let sink = Arc::new(Sink::start(config, &tokio::runtime::Handle::current()));
+    let (sink, _) = world.managed("runtime-token");
     let upload = world.begin(&sink, 1, 10, 0);
     assert_eq!(drive(&sink, upload, content(1, 10)).await.state, State::Committed, "{:?}", sink.messages());
     sink.close(Duration::from_secs(5)).await;

@@ -118,7 +118,31 @@ async fn a_pipe_of_ones_own_must_be_operated() {
     let findings = verified(&world, &PIPE).await;
     let finding = found(&findings, "Privileges");
     assert_eq!(finding.outcome, Verdict::Successful, "{findings:?}");
-    assert!(finding.explanation.contains("INSERT on the pipe's table"), "{finding:?}");
+    assert!(finding.explanation.ends_with("INSERT on table DB.SC.T"), "{finding:?}");
     assert_eq!(found(&findings, "Destination").outcome, Verdict::Successful, "{findings:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_not_the_users_is_named_and_nothing_else_is_tried() {
+    let world = World::start().await;
+    sql(&world, "CREATE ROLE STRANGE").await;
+    let user = world.cloud.endpoints().snowflake_user.clone();
+    let role = [("Role", "STRANGE")];
+    let findings = verified(&world, &[&TABLE[1..], &role].concat()).await;
+    assert_eq!(found(&findings, "Account Configuration").outcome, Verdict::Successful, "{findings:?}");
+    let connection = found(&findings, "Snowpipe Streaming Connection");
+    assert_eq!(connection.outcome, Verdict::Failed, "{findings:?}");
+    for part in [&user, "role STRANGE", "Check account, user and role"] {
+        assert!(connection.explanation.contains(part), "{connection:?}");
+    }
+    assert!(findings[2..].iter().all(|finding| finding.outcome == Verdict::Skipped), "{findings:?}");
+    sql(&world, &format!("GRANT ROLE STRANGE TO USER {user}")).await;
+    let findings = verified(&world, &[&TABLE[1..], &role].concat()).await;
+    assert_eq!(
+        found(&findings, "Snowpipe Streaming Connection").outcome,
+        Verdict::Successful,
+        "{findings:?}"
+    );
     world.stop().await;
 }

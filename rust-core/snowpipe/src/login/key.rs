@@ -69,11 +69,15 @@ fn fingerprint(pair: &RsaKeyPair) -> Result<String, String> {
 }
 
 fn decrypt(document: &SecretDocument, password: Option<&SecretString>) -> Result<SecretDocument, String> {
-    let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|_| {
+    let unsupported = || {
         "the private key is encrypted in a way that is not supported (PKCS#5 version 1); convert it with \
          'openssl pkcs8 -topk8 -v2 aes-256-cbc -in key.p8 -out new.p8'"
             .to_owned()
-    })?;
+    };
+    let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|_| unsupported())?;
+    if encrypted.encryption_algorithm.pbes2().is_none() {
+        return Err(unsupported());
+    }
     let password = password
         .ok_or_else(|| "the private key is encrypted and Private Key Password is empty; set it".to_owned())?;
     encrypted.decrypt(password.expose_secret()).map_err(|_| {
@@ -176,6 +180,41 @@ mod tests {
         }
     }
 
+    fn pem(document: &[u8]) -> String {
+        let document = SecretDocument::try_from(document).unwrap();
+        document.to_pem("PRIVATE KEY", LineEnding::LF).unwrap().to_string()
+    }
+
+    #[test]
+    fn keys_that_snowflake_does_not_take_are_named() {
+        let curve = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let ec = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(curve, &random).unwrap();
+        let error = SigningKey::load(&secret(&pem(ec.as_ref())), None).unwrap_err();
+        assert!(error.contains("is not an RSA key") && error.contains("2048 bits"), "{error}");
+        let made = std::process::Command::new("openssl")
+            .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"])
+            .output()
+            .expect("the tests need openssl");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let short = String::from_utf8(made.stdout).unwrap();
+        let error = SigningKey::load(&secret(&short), None).unwrap_err();
+        assert!(error.contains("cannot be used") && error.contains("2048 bits"), "{error}");
+    }
+
+    /// PBE with MD5 and DES, which openssl 3 no longer makes by itself: what comes before the bytes says enough.
+    const PKCS5_VERSION_1: &[u8] =
+        b"\x30\x29\x30\x1b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x03\x30\x0e\x04\x08saltsalt\
+        \x02\x02\x08\x00\x04\x0a0123456789";
+
+    #[test]
+    fn a_cipher_of_old_is_named_with_its_remedy() {
+        let document = SecretDocument::try_from(PKCS5_VERSION_1).unwrap();
+        let text = document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).unwrap();
+        let error = SigningKey::load(&secret(&text), Some(&secret("right"))).unwrap_err();
+        assert!(error.contains("aes-256-cbc"), "{error}");
+    }
+
     #[test]
     fn every_usual_encryption_is_read() {
         let document = generated();
@@ -193,7 +232,8 @@ mod tests {
                 .arg(&to)
                 .args(options)
                 .output();
-            output.is_ok_and(|output| output.status.success())
+            let output = output.expect("the tests need openssl");
+            assert!(output.status.success(), "{options:?}: {}", String::from_utf8_lossy(&output.stderr));
         };
         for options in [
             &["-v2", "aes-128-cbc"][..],
@@ -203,20 +243,12 @@ mod tests {
             &["-v2", "des3"],
             &["-scrypt"],
         ] {
-            if !convert(options) {
-                println!("this machine's openssl does not make {options:?}");
-                continue;
-            }
+            convert(options);
             let text = std::fs::read_to_string(&to).unwrap();
             let key = SigningKey::load(&secret(&text), Some(&secret("right"))).map(|key| key.fingerprint);
             assert_eq!(key.as_ref(), Ok(&expected), "{options:?}");
             let wrong = SigningKey::load(&secret(&text), Some(&secret("wrong"))).unwrap_err();
             assert!(wrong.contains("is wrong"), "{wrong}");
-        }
-        if convert(&["-v1", "PBE-MD5-DES"]) {
-            let text = std::fs::read_to_string(&to).unwrap();
-            let error = SigningKey::load(&secret(&text), Some(&secret("right"))).unwrap_err();
-            assert!(error.contains("aes-256-cbc"), "{error}");
         }
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -1,20 +1,25 @@
 //! Host and token of the streaming calls: found once, shared by all channels, renewed before they expire.
 
+mod host;
 mod sql;
 
+use std::sync::Mutex as Guarded;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use super::identity::{Identity, LoginToken};
 use super::{answer, client, jwt};
+use crate::actor::lock;
 use crate::config::{Authentication, SinkConfig};
 use crate::error::ConfigError;
 use crate::machine::{Fault, FaultClass};
 use crate::trip::Trips;
+use host::Trust;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Assumed for a scoped token that does not tell: the shortest life reported.
@@ -35,6 +40,8 @@ pub(crate) struct Session {
     /// Its kind, for the header of that name.
     pub(crate) token_type: Option<&'static str>,
     generation: u64,
+    /// Look-up that found the host.
+    look_up: u64,
 }
 
 /// Obtains and keeps a [`Session`].
@@ -46,6 +53,7 @@ pub(crate) struct Login {
     overridden: bool,
     identity: Identity,
     state: Mutex<State>,
+    trust: Guarded<Trust>,
     /// Panics that tests ask for.
     pub(crate) trips: Trips,
 }
@@ -57,7 +65,7 @@ struct State {
     login_token: Option<(SecretString, u64)>,
     ingest_host: Option<String>,
     scoped: Option<(SecretString, u64)>,
-    /// Counts what was forgotten on complaint, so that many complaints about one session count once.
+    /// Counts tokens that were forgotten on complaint, so that many complaints about one session count once.
     generation: u64,
 }
 
@@ -79,8 +87,8 @@ impl Login {
                 .map_err(|error| ConfigError::new("Account", format!("host \"{host}\": {error}")))?,
         };
         let overridden = config.endpoint_override.is_some();
-        let (state, trips) = (Mutex::default(), Trips::default());
-        Ok(Self { client, control, overridden, identity, state, trips })
+        let (state, trust, trips) = (Mutex::default(), Guarded::default(), Trips::default());
+        Ok(Self { client, control, overridden, identity, state, trust, trips })
     }
 
     /// Host that the account answers on, for messages.
@@ -105,10 +113,8 @@ impl Login {
     pub(crate) async fn session(&self) -> Result<Session, Fault> {
         let mut state = self.state.lock().await;
         self.trips.pass("login");
-        let host = match &state.ingest_host {
-            Some(host) => host.clone(),
-            None => self.find_host(&mut state).await?,
-        };
+        let host = self.host(&mut state).await?;
+        let look_up = lock(&self.trust).generation();
         let base = self.ingest_base(&host)?;
         let (token, token_type) = match &self.identity {
             // A token of the runtime is valid everywhere.
@@ -117,12 +123,15 @@ impl Login {
                 let kept = state.scoped.as_ref().filter(|(_, until)| self.now(&state) < *until);
                 let token = match kept {
                     Some((token, _)) => token.clone(),
-                    None => self.exchange(&mut state, &host).await?,
+                    None => self.exchange(&mut state, &host).await.inspect_err(|fault| {
+                        // A host that is not one of the account's is refused as a scope.
+                        lock(&self.trust).heard(look_up, Some(fault.class), Instant::now());
+                    })?,
                 };
                 (token, Some("OAUTH"))
             }
         };
-        Ok(Session { base, token, token_type, generation: state.generation })
+        Ok(Session { base, token, token_type, generation: state.generation, look_up })
     }
 
     /// Forgets the token of a call that was refused for it, unless it was renewed meanwhile.
@@ -135,15 +144,28 @@ impl Login {
         }
     }
 
-    /// Forgets host and token of a call that was answered 410, unless they were found anew meanwhile: however many
-    /// channels are hit, the host is looked up once.
-    pub(crate) async fn moved(&self, session: &Session) {
-        let mut state = self.state.lock().await;
-        if state.generation == session.generation {
+    /// What a call to the ingest host came to. A host that moved, or gives nothing but troubles, is looked up anew by one of
+    /// the next calls: once, however many channels are hit.
+    pub(crate) fn heard(&self, session: &Session, trouble: Option<FaultClass>) {
+        lock(&self.trust).heard(session.look_up, trouble, Instant::now());
+    }
+
+    /// The ingest host; that of before when a new look-up brings nothing.
+    async fn host(&self, state: &mut State) -> Result<String, Fault> {
+        let known = state.ingest_host.clone();
+        let now = Instant::now();
+        if let Some(host) = known.as_ref().filter(|_| !lock(&self.trust).is_due(now)) {
+            return Ok(host.clone());
+        }
+        let moved = lock(&self.trust).look(now);
+        let found = self.find_host(state).await;
+        let Some(known) = known else { return found };
+        let Ok(found) = found else { return Ok(known) };
+        if moved || found != known {
             state.generation += 1;
-            state.ingest_host = None;
             state.scoped = None;
         }
+        Ok(found)
     }
 
     async fn find_host(&self, state: &mut State) -> Result<String, Fault> {
@@ -299,34 +321,4 @@ fn reason(body: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use local_cloud::{LocalCloud, Options};
-
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_clock_that_is_off_does_not_keep_anyone_out() {
-        let cloud = LocalCloud::start(Options::default()).await.unwrap();
-        let endpoints = cloud.endpoints();
-        let map: BTreeMap<String, String> = [
-            ("Account", endpoints.snowflake_account.clone()),
-            ("User", endpoints.snowflake_user.clone()),
-            ("Private Key", std::fs::read_to_string(&endpoints.snowflake_private_key_file).unwrap()),
-            ("Snowflake Endpoint Override URL", endpoints.snowflake_url.clone()),
-            ("CA Certificates File", endpoints.snowflake_ca_file.clone()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
-        let config = SinkConfig::from_properties(&map).unwrap();
-        for seconds in [-7_200, -120, 120, 7_200] {
-            let client = client::build(config.ca_file.as_deref(), &config.proxy).unwrap();
-            let login = Login::new(&config, client).unwrap();
-            login.state.lock().await.clock_offset = seconds;
-            let session = login.session().await;
-            assert!(session.is_ok(), "{seconds} s: {session:?}");
-        }
-        cloud.stop().await;
-    }
-}
+mod tests;

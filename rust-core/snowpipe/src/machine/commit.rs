@@ -12,6 +12,9 @@ const REGRESSIONS: u32 = 3;
 
 impl Machine {
     pub(super) fn status(&mut self, asked: Now, answer: Answer, now: Now) {
+        if self.link.is_contested() {
+            return self.other_published(asked, answer, now);
+        }
         if !self.link.is_open() || asked < self.link.opened_at() {
             return;
         }

@@ -22,7 +22,7 @@ const BULKY: u64 = 1 << 20;
 const WAITING: u64 = crate::channel::ROOM as u64 / 3;
 
 /// What is to be done with the head of the queue.
-enum Turn {
+pub(super) enum Turn {
     Skip,
     Cover,
     /// As the two above, but its content is looked at: of its rows some may have been too large to be sent.
@@ -145,7 +145,7 @@ impl Machine {
         }
     }
 
-    fn turn(&self, upload: &Upload) -> Turn {
+    pub(super) fn turn(&self, upload: &Upload) -> Turn {
         let span = &upload.span;
         if !self.rules.tracked {
             return Turn::Publish { floor: None };

@@ -7,6 +7,9 @@
 #[cfg(test)]
 mod bulky_tests;
 mod commit;
+mod contest;
+#[cfg(test)]
+mod contest_tests;
 mod earlier;
 mod errors;
 mod explain;
@@ -15,6 +18,8 @@ mod holes;
 mod limbo;
 mod open;
 mod pace;
+#[cfg(test)]
+mod rate_tests;
 #[cfg(test)]
 mod rejection_tests;
 mod send;
@@ -266,10 +271,10 @@ impl Machine {
     }
 
     fn wants_status(&self) -> bool {
-        self.link.is_open()
-            && (!self.acked.is_empty()
-                || !self.covered.is_empty()
-                || (self.writing.is_none() && self.head().is_some()))
+        let waits = !self.acked.is_empty()
+            || !self.covered.is_empty()
+            || (self.writing.is_none() && self.head().is_some());
+        (self.link.is_open() && waits) || self.link.is_contested()
     }
 
     fn settle(&mut self, upload: Id, outcome: Settled) {

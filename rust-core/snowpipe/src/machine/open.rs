@@ -16,8 +16,6 @@ const FORCE_AFTER: Duration = Duration::from_secs(120);
 const STRIKES: u32 = 5;
 /// The same when another client keeps taking the channel over.
 const STALE_STRIKES: u32 = 12;
-/// Longest pause before a channel is taken back from another client.
-const CONTESTED: Duration = Duration::from_secs(30);
 /// Opens the service refuses for good before the waiting uploads fail.
 const REJECTIONS: u32 = 3;
 /// A destination that is missing or not permitted is waited for this long before the waiting uploads fail.
@@ -49,13 +47,15 @@ pub(super) enum Link {
 #[derive(Debug)]
 pub(super) struct Opening {
     attempt: u64,
-    asked: bool,
+    pub(super) asked: bool,
     asked_at: Now,
-    next_at: Now,
+    pub(super) next_at: Now,
     tries: u32,
     rejections: u32,
-    since: Now,
-    uncommitted_since: Option<Now>,
+    pub(super) since: Now,
+    pub(super) uncommitted_since: Option<Now>,
+    /// Another client has the channel, whose status tells what it publishes.
+    contested: bool,
 }
 
 /// Why a channel is opened anew.
@@ -88,6 +88,11 @@ impl Link {
         matches!(self, Link::Open { stale: true, .. })
     }
 
+    /// Whether the channel is to be taken back from another client.
+    pub(super) fn is_contested(&self) -> bool {
+        matches!(self, Link::Opening(Opening { contested: true, .. }))
+    }
+
     pub(super) fn opened_at(&self) -> Now {
         match self {
             Link::Open { opened, .. } => *opened,
@@ -117,6 +122,7 @@ impl Link {
 impl Machine {
     /// Forgets everything that is not committed and opens anew. What was handed over waits for the answer.
     pub(super) fn recover(&mut self, reason: Reason, now: Now) {
+        let stale = matches!(reason, Reason::Stale(_));
         let pause = match &reason {
             Reason::Abandoned => Duration::ZERO,
             Reason::Down(text) => {
@@ -125,13 +131,13 @@ impl Machine {
                 self.backoff(3, Duration::from_millis(500), Duration::from_secs(8))
             }
             Reason::Stale(text) | Reason::Broken(text) => {
-                let note = format!("{}: opened anew, {text}", self.rules.label);
+                let what = if stale { "another client has it and is left to work" } else { "opened anew" };
+                let note = format!("{}: {what}, {text}", self.rules.label);
                 self.say(Level::Warn, "reopen", note);
-                let stale = matches!(reason, Reason::Stale(_));
                 self.strike(text, if stale { STALE_STRIKES } else { STRIKES });
                 let pause =
                     self.backoff(self.strikes.max(1) - 1, Duration::from_millis(250), Duration::from_secs(8));
-                if stale { pause.max(self.contested()) } else { pause }
+                if stale { pause.max(self.contested(true)) } else { pause }
             }
         };
         for upload in self.uploads.values_mut() {
@@ -143,7 +149,7 @@ impl Machine {
         self.forget_bodies();
         self.tail = None;
         self.out.push(Action::Discard);
-        self.start_opening(now, now + pause);
+        self.start_opening(now, now + pause, stale);
     }
 
     fn forget_bodies(&mut self) {
@@ -158,21 +164,11 @@ impl Machine {
     /// Opens anew although nothing is wrong: another owner had the channel meanwhile.
     pub(super) fn reopen(&mut self, now: Now) {
         self.tail = None;
-        let pause = self.contested();
-        self.start_opening(now, now + pause);
+        let pause = self.contested(false);
+        self.start_opening(now, now + pause, true);
     }
 
-    /// Another client has the channel. Taking it back at once is right once, after a move; when no row of ours was
-    /// committed since, the other one is alive, and each open costs it what it has under way: ever longer pauses let it work.
-    fn contested(&mut self) -> Duration {
-        self.contests = self.contests.saturating_add(1);
-        match self.contests {
-            1 => Duration::ZERO,
-            more => self.backoff(more - 2, Duration::from_millis(250), CONTESTED),
-        }
-    }
-
-    fn start_opening(&mut self, now: Now, next_at: Now) {
+    fn start_opening(&mut self, now: Now, next_at: Now, contested: bool) {
         self.link = Link::Opening(Opening {
             attempt: self.rng.random(),
             asked: false,
@@ -182,6 +178,8 @@ impl Machine {
             rejections: 0,
             since: now,
             uncommitted_since: None,
+            // Without tracking its tokens say nothing.
+            contested: contested && self.rules.tracked,
         });
     }
 
@@ -205,7 +203,7 @@ impl Machine {
 
     pub(super) fn pump_open(&mut self, now: Now) {
         if matches!(self.link, Link::Closed) && !self.uploads.is_empty() {
-            self.start_opening(now, now);
+            self.start_opening(now, now, false);
         }
         let nobody = self.uploads.is_empty();
         let Link::Opening(opening) = &mut self.link else { return };

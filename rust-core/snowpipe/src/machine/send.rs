@@ -155,7 +155,7 @@ impl Machine {
             return self.recover(Reason::Broken(text), now);
         }
         *continuation = next;
-        self.pace.taken();
+        self.pace.taken(now);
         let Some(Sending { body, .. }) = self.sending.take() else { return };
         self.out.push(Action::DropBody { body: body.id });
         if self.acked.is_empty() {

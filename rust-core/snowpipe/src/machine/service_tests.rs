@@ -175,8 +175,8 @@ fn a_channel_that_others_keep_taking_over_is_left_to_them_for_ever_longer() {
         waits.push(bench.now - lost);
         bench.event(Event::Abandon { upload: round });
     }
-    assert!(waits[0] <= Duration::from_secs(1), "{waits:?}");
-    assert!(waits[8] >= Duration::from_secs(8), "{waits:?}");
+    assert!(waits[0] <= Duration::from_secs(3), "{waits:?}");
+    assert!((15..=31).contains(&waits[8].as_secs()), "{waits:?}");
     bench.begin(20, 1001, 1010, Some(1000));
     bench.send(20, 1001, 1010, 20);
     bench.status(status(Some(1010), 0));
@@ -186,7 +186,7 @@ fn a_channel_that_others_keep_taking_over_is_left_to_them_for_ever_longer() {
     bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Stale)) });
     let lost = bench.now;
     bench.answer_open(Ok(status(Some(1010), 0)));
-    assert!(bench.now - lost <= Duration::from_secs(1), "rows of ours were committed in between");
+    assert!(bench.now - lost <= Duration::from_secs(3), "rows of ours were committed in between");
 }
 
 #[test]
@@ -208,21 +208,21 @@ fn nothing_is_asked_for_while_much_waits_to_be_sent() {
 #[test]
 fn appends_keep_a_larger_distance_after_throttling() {
     let mut bench = Bench::open(Some(10));
-    bench.begin(1, 11, 20, Some(10));
-    bench.write(1, 11, 20, 1);
-    for _ in 0..5 {
+    for n in 1..=5 {
+        bench.later(2);
+        bench.begin(n, n * 10 + 1, n * 10 + 10, Some(n * 10));
+        bench.write(n, n * 10 + 1, n * 10 + 10, n);
         let (body, attempt) = bench.append_asked().unwrap();
         bench.event(Event::Appended { body, attempt, answer: Err(fault(FaultClass::Throttled)) });
         bench.later(11);
+        bench.acknowledge();
     }
-    let (asked, attempt) = bench.append_asked().unwrap();
-    bench.event(Event::Appended { body: asked, attempt, answer: Ok("0_101".into()) });
-    bench.begin(2, 21, 30, Some(20));
-    bench.event(Event::Memory { upload: 2 });
-    bench.event(Event::Cut { body: Body { first: token(21), ..body(2, 30, 20, true) } });
+    bench.begin(6, 61, 70, Some(60));
+    bench.event(Event::Memory { upload: 6 });
+    bench.event(Event::Cut { body: Body { first: token(61), ..body(6, 70, 60, true) } });
     assert_eq!(bench.append_asked(), None);
     bench.later(1);
     assert_eq!(bench.append_asked(), None);
     bench.later(1);
-    assert_eq!(bench.append_asked(), Some((2, 0)));
+    assert_eq!(bench.append_asked(), Some((6, 0)));
 }

@@ -183,8 +183,8 @@ impl Examiner {
         if self.lock().checked.is_some_and(|at| at.elapsed() < REFUSED) {
             return Ok(());
         }
-        let table = catalog::table(&core.api, &self.source.destination).await;
-        if let Ok(Some(table)) = table
+        if let Ok(Some(target)) = catalog::target(&core.api, &self.source.destination).await
+            && let Ok(Some(table)) = catalog::table(&core.api, &target).await
             && table.error_logging == Some(false)
         {
             let detail =

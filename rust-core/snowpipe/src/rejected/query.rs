@@ -2,10 +2,12 @@
 //!
 //! Columns: <https://docs.snowflake.com/en/user-guide/snowpipe-streaming/snowpipe-streaming-error-tables>.
 
+use tokio::sync::OnceCell;
+
 use crate::api::Api;
 use crate::catalog;
-use crate::machine::{Extent, Fault, Report, Token};
-use crate::names::{sql_name, stored};
+use crate::machine::{Extent, Fault, FaultClass, Report, Token};
+use crate::names::{segment, sql_name, stored};
 use crate::request::{Destination, Object};
 
 use super::explain::Row;
@@ -27,8 +29,8 @@ const CHANNEL: &str = "error_metadata:details.channel_name::STRING";
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) destination: Destination,
-    /// Name of the table as SQL.
-    pub(crate) table: String,
+    /// Name of the table as SQL, when it is known: that of a pipe is asked for.
+    table: OnceCell<String>,
     /// Its name as it is stored: the SQL API folds no case.
     pub(crate) warehouse: String,
     /// Path to the offset token inside of a row, as SQL.
@@ -36,10 +38,21 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// `name` is the table's, `pointer` the JSON Pointer to the offset token.
-    pub(crate) fn new(destination: &Destination, name: &str, warehouse: &str, pointer: &str) -> Self {
-        let table = table_name(destination, name);
-        Self { destination: destination.clone(), table, warehouse: stored(warehouse), token: path(pointer) }
+    /// `pointer` is the JSON Pointer to the offset token.
+    pub(crate) fn new(destination: &Destination, warehouse: &str, pointer: &str) -> Self {
+        let (table, destination) = (OnceCell::new(), destination.clone());
+        Self { destination, table, warehouse: stored(warehouse), token: path(pointer) }
+    }
+
+    async fn table(&self, api: &Api) -> Result<&str, Fault> {
+        let find = async || match catalog::target(api, &self.destination).await? {
+            Some(target) => Ok(target.path.map(|name| segment(&name)).join(".")),
+            None => {
+                let detail = "the table of the pipe is not shown to the role".to_owned();
+                Err(Fault { class: FaultClass::Rejected, detail, retry_after: None })
+            }
+        };
+        self.table.get_or_try_init(find).await.map(String::as_str)
     }
 
     /// Rows of the error table; at most `limit`.
@@ -49,18 +62,19 @@ impl Source {
         reports: &[(String, Report)],
         limit: u64,
     ) -> Result<Vec<Row>, Fault> {
-        let statement = self.statement(reports, limit);
+        let statement = self.statement(self.table(api).await?, reports, limit);
         let rows = catalog::cells(api, &statement, Some(&self.warehouse)).await?;
         Ok(rows.into_iter().filter_map(row).collect())
     }
 
     /// Fails when the error table cannot be read.
     pub(crate) async fn probe(&self, api: &Api) -> Result<(), Fault> {
-        catalog::cells(api, &self.statement(&[], 1), Some(&self.warehouse)).await.map(drop)
+        let statement = self.statement(self.table(api).await?, &[], 1);
+        catalog::cells(api, &statement, Some(&self.warehouse)).await.map(drop)
     }
 
-    fn statement(&self, reports: &[(String, Report)], limit: u64) -> String {
-        let Self { table, token, .. } = self;
+    fn statement(&self, table: &str, reports: &[(String, Report)], limit: u64) -> String {
+        let token = &self.token;
         let within: Vec<String> =
             reports.iter().map(|(channel, report)| self.within(channel, report)).collect();
         let of = if within.is_empty() { newer(HOURS) } else { within.join(" OR ") };

@@ -6,7 +6,6 @@ use super::Sink;
 use super::place::Place;
 use crate::actor::lock;
 use crate::rejected::{Examiner, Source};
-use crate::request::Object;
 use bulletin::Level;
 
 impl Sink {
@@ -20,12 +19,9 @@ impl Sink {
         if let Some(known) = examiners.get(&place.pipe) {
             return known.clone();
         }
-        let made = match (&config.warehouse, &place.destination.object) {
-            (Some(warehouse), Object::Table(table)) => {
-                Ok(Source::new(&place.destination, table, warehouse, &config.record_pointer))
-            }
-            (None, _) => Err("Warehouse is not set"),
-            (_, Object::Pipe(_)) => Err("the table of a pipe is known to the pipe only"),
+        let made = match &config.warehouse {
+            Some(warehouse) => Ok(Source::new(&place.destination, warehouse, &config.record_pointer)),
+            None => Err("Warehouse is not set"),
         };
         let examiner = match made {
             Ok(source) => Some(Arc::new(Examiner::new(source))),

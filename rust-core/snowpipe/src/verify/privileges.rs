@@ -4,7 +4,7 @@ use bulletin::{Finding, Verdict};
 
 use super::PRIVILEGES;
 use crate::api::Api;
-use crate::catalog::{self, Grant, Securable, Table};
+use crate::catalog::{self, Grant, Securable, Table, Target};
 use crate::config::{Authentication, SinkConfig};
 use crate::machine::Fault;
 use crate::names;
@@ -24,11 +24,13 @@ struct Need {
 
 const EVOLVE: &str = "EVOLVE SCHEMA";
 
-/// Compares what the role was granted with what it needs. `table` is `None` when it is not shown, or is behind a pipe.
+/// Compares what the role was granted with what it needs. `table` is `None` when it is not shown, `target` when the
+/// pipe in front of it is not.
 pub(super) async fn check(
     api: &Api,
     config: &SinkConfig,
     destination: &Destination,
+    target: Option<&Target>,
     table: Option<&Table>,
 ) -> Checked {
     let skipped = |reason: String| Checked {
@@ -45,7 +47,7 @@ pub(super) async fn check(
         Err(fault) => return skipped(fault.detail),
     };
     let (mut held, mut missing, mut evolves) = (Vec::new(), Vec::new(), true);
-    for need in needs(destination, table) {
+    for need in needs(destination, target, table) {
         let Need { privilege, on } = need;
         match holds(api, &role, &grants, privilege, &on, table).await {
             Some(by) => held.push(format!("{by} on {on}")),
@@ -61,8 +63,10 @@ pub(super) async fn check(
     }
     held.dedup();
     let of_pipe = match &destination.object {
-        Object::Pipe(_) => "; it also needs INSERT on the pipe's table, which is known to the pipe only",
-        Object::Table(_) => "",
+        Object::Pipe(_) if target.is_none() => {
+            "; it also needs INSERT on the pipe's table, which is not shown to it"
+        }
+        _ => "",
     };
     let (verdict, text) = match missing.is_empty() {
         true => (Verdict::Successful, format!("role {role} has {}{of_pipe}", held.join(", "))),
@@ -90,19 +94,28 @@ async fn role(api: &Api, config: &SinkConfig) -> Result<Option<String>, Fault> {
     }
 }
 
-fn needs(destination: &Destination, table: Option<&Table>) -> Vec<Need> {
+fn needs(destination: &Destination, target: Option<&Target>, table: Option<&Table>) -> Vec<Need> {
     let need = |privilege, kind, path: &[&String]| Need { privilege, on: Securable::new(kind, path) };
     let Destination { database, schema, object } = destination;
     let mut needs =
         vec![need("USAGE", "DATABASE", &[database]), need("USAGE", "SCHEMA", &[database, schema])];
-    match object {
-        Object::Pipe(pipe) => needs.push(need("OPERATE", "PIPE", &[database, schema, pipe])),
-        Object::Table(name) => {
-            needs.push(need("INSERT", "TABLE", &[database, schema, name]));
-            if table.is_some_and(|table| table.schema_evolution == Some(true)) {
-                needs.push(need(EVOLVE, "TABLE", &[database, schema, name]));
-            }
+    if let Object::Pipe(pipe) = object {
+        needs.push(need("OPERATE", "PIPE", &[database, schema, pipe]));
+    }
+    let Some(Target {
+        table: Destination { database, schema, object: Object::Table(name) }, by_name, ..
+    }) = target
+    else {
+        return needs;
+    };
+    for further in [need("USAGE", "DATABASE", &[database]), need("USAGE", "SCHEMA", &[database, schema])] {
+        if needs.iter().all(|need| need.on != further.on) {
+            needs.push(further);
         }
+    }
+    needs.push(need("INSERT", "TABLE", &[database, schema, name]));
+    if *by_name && table.is_some_and(|table| table.schema_evolution == Some(true)) {
+        needs.push(need(EVOLVE, "TABLE", &[database, schema, name]));
     }
     needs
 }

@@ -2,12 +2,13 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use local_cloud::snowflake::Snowflake;
 use local_cloud::{LocalCloud, Options};
-use snowpipe::{Progress, Sink, SinkConfig, State, UploadRequest};
+use snowpipe::{Authentication, Progress, Sink, SinkConfig, State, UploadRequest};
 
 /// Longest wait of any test for any condition.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,6 +67,24 @@ impl World {
     /// Another sink on the same table, as another node would have it.
     pub fn node(&self) -> Arc<Sink> {
         Arc::new(sink(&self.properties))
+    }
+
+    /// A sink that reads the tokens of a managed runtime, and the folder of its files, where `token` is its service account's.
+    pub fn managed(&self, token: &str) -> (Arc<Sink>, PathBuf) {
+        let folder = self.cloud.ca_file().with_file_name("snowflake-runtime");
+        std::fs::create_dir_all(folder.join("serviceaccount")).unwrap();
+        std::fs::write(folder.join("serviceaccount/token"), format!("{token}\n")).unwrap();
+        let changes =
+            [("Authentication Strategy", "SNOWFLAKE_MANAGED"), ("Private Key", ""), ("Account", "")];
+        let mut config = SinkConfig::from_properties(&self.properties(&changes)).unwrap();
+        let Authentication::Managed(runtime) = &mut config.authentication else { unreachable!() };
+        runtime.folder.clone_from(&folder);
+        (Arc::new(Sink::start(config, &tokio::runtime::Handle::current())), folder)
+    }
+
+    /// Requests whose path contains `part`, so far.
+    pub fn asked(&self, part: &str) -> usize {
+        self.snowflake().journal().requests().iter().filter(|request| request.path.contains(part)).count()
     }
 
     /// Announces rows `start..=end`.
@@ -206,4 +225,11 @@ pub async fn write(sink: &Arc<Sink>, upload: u64, data: Vec<u8>) {
         sink.finish_data(upload).unwrap();
     });
     writing.await.unwrap();
+}
+
+/// Moves the clock, and lets what is due then be done; on a runtime of one thread only.
+pub async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
