@@ -16,6 +16,10 @@ const NIFI: &[&str] = &[
     "Verify",
     "Download Flow Definition",
     "Concurrent Tasks",
+    "Offload",
+    "Start",
+    "Stop",
+    "Terminate",
     "Kinesis to Snowflake Parameters",
 ];
 
