@@ -153,6 +153,7 @@ impl Actor {
         if channel.elastic.is_some() {
             let committed = lock(&self.machine).committed().map(ToString::to_string);
             self.core.spawn(async move {
+                channel.tell(Event::OpenLeft { attempt });
                 // Nothing is opened; a login that does not work is waited for as with a named channel.
                 let answer = core.answered("login", core.api.ready()).await;
                 channel.tell(Event::Opened { attempt, answer: answer.map(|()| elastic_opened(committed)) });
@@ -163,6 +164,7 @@ impl Actor {
             let call = async {
                 // Opens run in parallel, but a pipe takes only so many at once.
                 let _turn = core.opens.acquire().await;
+                channel.tell(Event::OpenLeft { attempt });
                 core.trips.pass("open");
                 let answer = core.api.open(&channel.pipe, &channel.name, force).await;
                 core.trips.pass("opened");

@@ -1,7 +1,6 @@
 //! The calls to the ingest host.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +8,8 @@ use reqwest::{Client, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::actor::lock;
 use crate::config::SinkConfig;
 use crate::fault::classify;
 use crate::login::{Login, Session, build_client, describe_transport};
@@ -24,14 +21,11 @@ use crate::trip::Trips;
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// A 4 MB body over a slow line.
 pub(crate) const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// A failed login is not tried again by every channel at once.
-const LOGIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// All calls of a sink. Without a usable configuration every call fails with the reason.
 #[derive(Debug)]
 pub(crate) struct Api {
     ready: Result<Ready, Fault>,
-    failed: Mutex<Option<(Instant, Fault)>>,
 }
 
 #[derive(Debug)]
@@ -136,7 +130,7 @@ impl Api {
                 login.trips = trips.clone();
                 Ok(Ready { client, login })
             });
-        Self { ready, failed: Mutex::new(None) }
+        Self { ready }
     }
 
     /// Login, for verification.
@@ -215,7 +209,7 @@ impl Api {
     /// Logs in when that is needed.
     pub(crate) async fn ready(&self) -> Result<(), Fault> {
         let ready = self.ready.as_ref().map_err(Clone::clone)?;
-        self.session(ready).await.map(drop)
+        ready.login.session().await.map(drop)
     }
 
     /// Status of several channels of a pipe; an absent one is not known to the service.
@@ -254,7 +248,7 @@ impl Api {
         let ready = self.ready.as_ref().map_err(Clone::clone)?;
         let mut renewed = false;
         loop {
-            let session = self.session(ready).await?;
+            let session = ready.login.session().await?;
             let url = format!("{}v2/streaming/{path}?{query}", session.base);
             let mut request = request(&ready.client, url)
                 .bearer_auth(session.token.expose_secret())
@@ -288,25 +282,6 @@ impl Api {
             }
             return Err(fault);
         }
-    }
-
-    async fn session(&self, ready: &Ready) -> Result<Session, Fault> {
-        if let Some(fault) = self.recent_failure() {
-            return Err(fault);
-        }
-        let answer = ready.login.session().await;
-        if let Err(fault) = &answer {
-            *self.lock() = Some((Instant::now(), fault.clone()));
-        }
-        answer
-    }
-
-    fn recent_failure(&self) -> Option<Fault> {
-        self.lock().as_ref().filter(|(at, _)| at.elapsed() < LOGIN_PAUSE).map(|(_, fault)| fault.clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Fault)>> {
-        lock(&self.failed)
     }
 }
 

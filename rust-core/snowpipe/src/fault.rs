@@ -75,8 +75,13 @@ pub(crate) fn classify(status: u16, body: &str, retry_after: Option<&str>) -> Fa
     if let Some(advice) = advice(class) {
         detail.push_str(&format!(" ({advice})"));
     }
-    let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-    Fault { class, detail, retry_after: retry_after.map(|pause| pause.min(Duration::from_secs(120))) }
+    Fault { class, detail, retry_after: pause_asked(retry_after) }
+}
+
+/// The pause that a `Retry-After` header asks for, in seconds; two minutes at most.
+pub(crate) fn pause_asked(retry_after: Option<&str>) -> Option<Duration> {
+    let pause = retry_after?.trim().parse().ok().map(Duration::from_secs);
+    pause.map(|pause| pause.min(Duration::from_secs(120)))
 }
 
 /// The fault behind an open that was answered with a channel status other than a healthy one.

@@ -1,6 +1,7 @@
 //! Host and token of the streaming calls: found once, shared by all channels, renewed before they expire.
 
 mod host;
+mod pacing;
 mod sql;
 
 use std::sync::Mutex as Guarded;
@@ -17,9 +18,11 @@ use super::{answer, client, jwt};
 use crate::actor::lock;
 use crate::config::{Authentication, SinkConfig};
 use crate::error::ConfigError;
+use crate::fault::pause_asked;
 use crate::machine::{Fault, FaultClass};
 use crate::trip::Trips;
 use host::Trust;
+use pacing::Pacing;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Assumed for a scoped token that does not tell: the shortest life reported.
@@ -67,6 +70,7 @@ struct State {
     scoped: Option<(SecretString, u64)>,
     /// Counts tokens that were forgotten on complaint, so that many complaints about one session count once.
     generation: u64,
+    pacing: Pacing,
 }
 
 impl Login {
@@ -112,18 +116,31 @@ impl Login {
     /// A fault whose detail names host, account, user and remedy.
     pub(crate) async fn session(&self) -> Result<Session, Fault> {
         let mut state = self.state.lock().await;
+        // Those that waited for a login that failed do not try it once more, each for itself.
+        if let Some(fault) = state.pacing.failing(Instant::now()) {
+            return Err(fault);
+        }
+        let session = self.obtain(&mut state).await;
+        match &session {
+            Ok(_) => state.pacing.worked(),
+            Err(fault) => state.pacing.failed(fault, Instant::now()),
+        }
+        session
+    }
+
+    async fn obtain(&self, state: &mut State) -> Result<Session, Fault> {
         self.trips.pass("login");
-        let host = self.host(&mut state).await?;
+        let host = self.host(state).await?;
         let look_up = lock(&self.trust).generation();
         let base = self.ingest_base(&host)?;
         let (token, token_type) = match &self.identity {
             // A token of the runtime is valid everywhere.
-            Identity::Managed { .. } => (self.login_token(&mut state)?, None),
+            Identity::Managed { .. } => (self.login_token(state)?, None),
             Identity::KeyPair { .. } => {
-                let kept = state.scoped.as_ref().filter(|(_, until)| self.now(&state) < *until);
+                let kept = state.scoped.as_ref().filter(|(_, until)| self.now(state) < *until);
                 let token = match kept {
                     Some((token, _)) => token.clone(),
-                    None => self.exchange(&mut state, &host).await.inspect_err(|fault| {
+                    None => self.exchange(state, &host).await.inspect_err(|fault| {
                         // A host that is not one of the account's is refused as a scope.
                         lock(&self.trust).heard(look_up, Some(fault.class), Instant::now());
                     })?,
@@ -137,7 +154,7 @@ impl Login {
     /// Forgets the token of a call that was refused for it, unless it was renewed meanwhile.
     pub(crate) async fn refused(&self, session: &Session) {
         let mut state = self.state.lock().await;
-        if state.generation == session.generation {
+        if state.generation == session.generation && state.pacing.may_renew(Instant::now()) {
             state.generation += 1;
             state.scoped = None;
             state.login_token = None;
@@ -244,7 +261,10 @@ impl Login {
 
     async fn refusal(&self, response: Response, offset: i64) -> Fault {
         let status = response.status();
+        let asked =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = response.text().await.unwrap_or_default();
+        let retry_after = pause_asked(asked.as_deref());
         let host = self.control_host();
         let answer = format!("HTTP {}{}", status.as_u16(), reason(&body));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -252,7 +272,7 @@ impl Login {
             if offset.abs() > CLOCK_TOLERANCE_SECONDS {
                 detail.push_str(&format!(" This machine's clock is {} s off.", offset.abs()));
             }
-            return Fault { class: FaultClass::Auth, detail, retry_after: None };
+            return Fault { class: FaultClass::Auth, detail, retry_after };
         }
         let class = match status {
             StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled,
@@ -262,7 +282,7 @@ impl Login {
         let detail = format!(
             "Snowflake did not accept the login at {host} ({answer}); check that the account identifier leads to this host"
         );
-        Fault { class, detail, retry_after: None }
+        Fault { class, detail, retry_after }
     }
 
     fn transport(&self, error: &reqwest::Error) -> Fault {

@@ -231,6 +231,7 @@ impl Machine {
             }
             Event::Spoiled { upload, reason } => self.spoiled(upload, reason, now),
             Event::Abandon { upload } => self.abandon(upload, now),
+            Event::OpenLeft { attempt } => self.open_left(attempt, now),
             Event::Opened { attempt, answer } => self.opened(attempt, answer, now),
             Event::Appended { body, attempt, answer } => self.appended(body, attempt, answer, now),
             Event::Split { body, parts } => self.split(body, parts, now),

@@ -48,7 +48,8 @@ pub(super) enum Link {
 pub(super) struct Opening {
     attempt: u64,
     pub(super) asked: bool,
-    asked_at: Now,
+    /// When the call left; before, it waits for its turn.
+    left: Option<Now>,
     pub(super) next_at: Now,
     tries: u32,
     rejections: u32,
@@ -172,7 +173,7 @@ impl Machine {
         self.link = Link::Opening(Opening {
             attempt: self.rng.random(),
             asked: false,
-            asked_at: now,
+            left: None,
             next_at,
             tries: 0,
             rejections: 0,
@@ -215,7 +216,7 @@ impl Machine {
             return;
         }
         opening.asked = true;
-        opening.asked_at = now;
+        opening.left = None;
         let force = opening.uncommitted_since.is_some_and(|since| now >= since + FORCE_AFTER);
         let former = self.rules.tracked && self.uploads.values().any(|upload| upload.span.previous.is_none());
         self.out.push(Action::Open { attempt: opening.attempt, force, former });
@@ -227,6 +228,16 @@ impl Machine {
                 FORCE_AFTER.as_secs()
             );
             self.say(Level::Warn, "force", text);
+        }
+    }
+
+    /// The call that opens has left.
+    pub(super) fn open_left(&mut self, attempt: u64, now: Now) {
+        if let Link::Opening(opening) = &mut self.link
+            && opening.attempt == attempt
+            && opening.asked
+        {
+            opening.left = Some(now);
         }
     }
 
@@ -312,7 +323,7 @@ impl Machine {
     /// An open that is not answered is worth a word before its time-out.
     pub(super) fn slow_open(&mut self, now: Now) {
         let waited = match &self.link {
-            Link::Opening(opening) if opening.asked => now.saturating_sub(opening.asked_at),
+            Link::Opening(Opening { asked: true, left: Some(left), .. }) => now.saturating_sub(*left),
             _ => return,
         };
         if waited < SLOW_OPEN || now < self.say_at {
@@ -333,10 +344,10 @@ impl Machine {
         let Link::Opening(opening) = &self.link else { return None };
         let limbo = self.limbo_wake();
         let next = match opening.asked {
-            false => opening.next_at,
-            true => (opening.asked_at + SLOW_OPEN).max(self.say_at),
+            false => Some(opening.next_at),
+            true => opening.left.map(|left| (left + SLOW_OPEN).max(self.say_at)),
         };
-        limbo.into_iter().chain([next]).min()
+        limbo.into_iter().chain(next).min()
     }
 
     /// No upload can go through this channel.

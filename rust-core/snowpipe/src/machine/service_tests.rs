@@ -226,3 +226,40 @@ fn appends_keep_a_larger_distance_after_throttling() {
     bench.later(1);
     assert_eq!(bench.append_asked(), Some((6, 0)));
 }
+
+#[test]
+fn an_open_that_waits_for_its_turn_blames_no_firewall() {
+    let mut bench = Bench::new(true, GapStrategy::Wait);
+    bench.begin(1, 11, 20, Some(10));
+    let attempt = bench.actions.iter().find_map(|action| match action {
+        Action::Open { attempt, .. } => Some(*attempt),
+        _ => None,
+    });
+    let attempt = attempt.unwrap();
+    let slow = |a: &Action| matches!(a, Action::Say { text, .. } if text.contains("has not answered the login or the open"));
+    for _ in 0..6 {
+        bench.later(10);
+        assert!(!bench.has(slow), "{:?}", bench.actions);
+    }
+    bench.event(Event::OpenLeft { attempt: attempt + 1 });
+    bench.event(Event::OpenLeft { attempt });
+    bench.later(9);
+    assert!(!bench.has(slow), "{:?}", bench.actions);
+    bench.later(1);
+    assert!(bench.has(slow), "{:?}", bench.actions);
+}
+
+#[test]
+fn a_status_that_is_not_answered_invalidates_no_channel() {
+    let mut bench = Bench::new(true, GapStrategy::Wait);
+    bench.begin(1, 11, 20, Some(10));
+    bench.answer_open(Ok(status(Some(10), 0)));
+    bench.send(1, 11, 20, 1);
+    for _ in 0..60 {
+        bench.later(10);
+        assert!(!bench.has(|a| *a == Action::Discard || matches!(a, Action::Open { .. })));
+    }
+    assert!(bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("status for 600 s"))));
+    bench.status(status(Some(20), 0));
+    assert_eq!(bench.outcome(1), Some(&Settled::Committed { skipped_whole: false }));
+}

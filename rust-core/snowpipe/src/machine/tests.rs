@@ -130,21 +130,6 @@ fn rows_that_do_not_commit_are_sent_again_after_the_tracking_timeout() {
 }
 
 #[test]
-fn a_status_that_is_not_answered_invalidates_no_channel() {
-    let mut bench = Bench::new(true, GapStrategy::Wait);
-    bench.begin(1, 11, 20, Some(10));
-    bench.answer_open(Ok(status(Some(10), 0)));
-    bench.send(1, 11, 20, 1);
-    for _ in 0..60 {
-        bench.later(10);
-        assert!(!bench.has(|a| *a == Action::Discard || matches!(a, Action::Open { .. })));
-    }
-    assert!(bench.has(|a| matches!(a, Action::Say { text, .. } if text.contains("status for 600 s"))));
-    bench.status(status(Some(20), 0));
-    assert_eq!(bench.outcome(1), Some(&Settled::Committed { skipped_whole: false }));
-}
-
-#[test]
 fn gap_strategies() {
     for (strategy, expected) in
         [(GapStrategy::Wait, "held"), (GapStrategy::Publish, "asked"), (GapStrategy::Fail, "failed")]

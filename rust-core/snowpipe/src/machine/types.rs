@@ -195,6 +195,10 @@ pub(crate) enum Event {
     Abandon {
         upload: Id,
     },
+    /// The call that opens has left; so many are made at a time.
+    OpenLeft {
+        attempt: u64,
+    },
     Opened {
         attempt: u64,
         answer: Result<Opened, Fault>,
