@@ -64,15 +64,14 @@ impl Messages {
     /// Says `text`, unless a message with the same `key`, or several of its kind, were said in the last [`REPEAT_AFTER`].
     /// The key names the trouble (what failed and why), not its changing details.
     pub fn say(&self, level: Level, key: &str, text: impl Into<String>) {
-        let now = Instant::now();
-        let mut inner = self.lock();
-        inner.said.retain(|_, at| now.duration_since(*at) < REPEAT_AFTER);
-        let of_this_kind = inner.said.keys().filter(|said| kind(said) == kind(key)).count();
-        if inner.said.contains_key(key) || of_this_kind >= OF_A_KIND {
-            return;
-        }
-        inner.said.insert(key.to_owned(), now);
-        inner.push(Message { level, text: text.into() });
+        self.lock().say(level, key, text.into(), OF_A_KIND);
+    }
+
+    /// Says `text`, unless the same was said in the last [`REPEAT_AFTER`], whatever else was: for what nothing but this
+    /// message tells.
+    pub fn say_each(&self, level: Level, kind: &str, text: impl Into<String>) {
+        let text = text.into();
+        self.lock().say(level, &format!("{kind}/{text}"), text, usize::MAX);
     }
 
     /// Says `text` whatever was said before: for events that happen once.
@@ -96,6 +95,17 @@ impl Messages {
 }
 
 impl Inner {
+    fn say(&mut self, level: Level, key: &str, text: String, of_a_kind: usize) {
+        let now = Instant::now();
+        self.said.retain(|_, at| now.duration_since(*at) < REPEAT_AFTER);
+        let of_this_kind = self.said.keys().filter(|said| kind(said) == kind(key)).count();
+        if self.said.contains_key(key) || of_this_kind >= of_a_kind {
+            return;
+        }
+        self.said.insert(key.to_owned(), now);
+        self.push(Message { level, text });
+    }
+
     fn push(&mut self, message: Message) {
         match message.level {
             Level::Error => tracing::error!("{}", message.text),
@@ -147,6 +157,20 @@ mod tests {
         }
         messages.say(Level::Warn, "gap/1", "another");
         assert_eq!(messages.drain().len(), OF_A_KIND + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nothing_else_tells_is_said_of_each() {
+        let messages = Messages::default();
+        for round in 0..2 {
+            for channel in 0..50 {
+                messages.say_each(Level::Warn, "earlier", format!("rows of channel {channel}"));
+            }
+            assert_eq!(messages.drain().len(), if round == 0 { 50 } else { 0 });
+        }
+        tokio::time::advance(REPEAT_AFTER).await;
+        messages.say_each(Level::Warn, "earlier", "rows of channel 1");
+        assert_eq!(messages.drain().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

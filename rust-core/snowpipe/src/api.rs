@@ -280,6 +280,9 @@ impl Api {
                 ready.login.refused(&session).await;
                 continue;
             }
+            if fault.class == FaultClass::Auth {
+                ready.login.refused_again().await;
+            }
             return Err(fault);
         }
     }

@@ -161,6 +161,11 @@ impl Login {
         }
     }
 
+    /// A call was refused once more, with the token that was renewed for it.
+    pub(crate) async fn refused_again(&self) {
+        self.state.lock().await.pacing.renewal_was_of_no_use(Instant::now());
+    }
+
     /// What a call to the ingest host came to. A host that moved, or gives nothing but troubles, is looked up anew by one of
     /// the next calls: once, however many channels are hit.
     pub(crate) fn heard(&self, session: &Session, trouble: Option<FaultClass>) {

@@ -34,7 +34,8 @@ impl Fallback {
                 ranges: self.ranges,
             });
         } else {
-            core.messages.say(Level::Warn, &format!("earlier/{channel}"), self.message);
+            // The FlowFile is a success: nothing else tells that rows of it may be missing.
+            core.messages.say_each(Level::Warn, "earlier", self.message);
             cell.end_told(Told::None);
         }
     }
