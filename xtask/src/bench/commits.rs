@@ -163,8 +163,13 @@ mod tests {
             ]
             .into(),
         };
-        let append =
-            Append { at_ms: 0, start: Some("99".to_owned()), end: Some("120".to_owned()), uncompressed: 1 };
+        let append = Append {
+            at_ms: 0,
+            channel: String::new(),
+            start: Some("99".to_owned()),
+            end: Some("120".to_owned()),
+            uncompressed: 1,
+        };
         let events =
             [event(1, "98", "98"), event(2, "99", "99"), event(3, "100", "120"), event(4, "121", "121")];
         assert_eq!(covered(&append, &events).collect::<Vec<_>>(), [2, 3]);

@@ -38,7 +38,7 @@ pub fn document(results: &Results) -> String {
              time, the next body being compressed meanwhile; its bodies are as large as the connector's, 6 MiB of rows \
              and 16 MiB from 50 ms on. NiFi's part includes the start of the processor, login and opening; the client's \
              and the floor's do not. MB/s are of uncompressed rows between the first and the \
-             last arrival at the server; median [lowest–highest] of the repetitions; ratios are taken within one. All \
+             last arrival at the server, without the first body of each channel, which was made before; median [lowest–highest] of the repetitions; ratios are taken within one. All \
              processes share the cores.",
             results.row_bytes
         ),
