@@ -95,9 +95,11 @@ pub(crate) fn bad_status(code: &str) -> Fault {
 /// Codes that say more than the status.
 fn by_code(code: &str) -> Option<FaultClass> {
     Some(match code {
-        "STALE_CONTINUATION_TOKEN_SEQUENCER"
-        | "ERR_CHANNEL_HAS_INVALID_CLIENT_SEQUENCER"
-        | "STALE_PIPE_CACHE" => FaultClass::Stale,
+        "STALE_CONTINUATION_TOKEN_SEQUENCER" | "ERR_CHANNEL_HAS_INVALID_CLIENT_SEQUENCER" => {
+            FaultClass::Stale
+        }
+        // The pipe was made anew: nobody else has the channel.
+        "STALE_PIPE_CACHE" => FaultClass::ChannelInvalid,
         "ERR_CHANNEL_HAS_UNCOMMITTED_DATA" => FaultClass::Uncommitted,
         "ERR_OPEN_CHANNEL_IN_PROGRESS" | "ERR_GENERAL_EXCEPTION_RETRY_REQUEST" => FaultClass::Transient,
         "390701" => FaultClass::Throttled,
@@ -188,8 +190,8 @@ mod tests {
         (404, r#"{"code":"ERR_CHANNEL_NO_LONGER_EXISTS"}"#, C::ChannelInvalid),
         (400, r#""ERR_CHANNEL_NO_LONGER_EXISTS""#, C::ChannelInvalid),
         (404, r#"{"code":"ERR_CHANNEL_DOES_NOT_EXIST_OR_IS_NOT_AUTHORIZED"}"#, C::ChannelInvalid),
-        (409, r#"{"code":"STALE_PIPE_CACHE"}"#, C::Stale),
-        (400, r#"{"code":"STALE_PIPE_CACHE"}"#, C::Stale),
+        (409, r#"{"code":"STALE_PIPE_CACHE"}"#, C::ChannelInvalid),
+        (400, r#"{"code":"STALE_PIPE_CACHE"}"#, C::ChannelInvalid),
         (410, "Gone", C::ClientInvalid),
         (410, "", C::ClientInvalid),
         (413, "<html>too large</html>", C::TooLarge),
