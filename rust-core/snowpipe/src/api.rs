@@ -267,8 +267,7 @@ impl Api {
             let text = response.text().await.map_err(broken)?;
             if status.is_success() {
                 // A web page comes from something that is not Snowflake.
-                let page = text.trim_start().starts_with('<');
-                ready.login.heard(&session, page.then_some(FaultClass::Transient));
+                ready.login.heard(&session, is_page(&text).then_some(FaultClass::Transient));
                 let from = format!("{}/v2/streaming/{path}", session.base.host_str().unwrap_or_default());
                 return Ok(Reply { from, text, sticky });
             }
@@ -311,12 +310,16 @@ pub(crate) fn transit_path(pipe: &PipePath, channel: &str) -> String {
     format!("/v2/streaming/{}", channel_path(pipe, channel))
 }
 
+fn is_page(text: &str) -> bool {
+    text.trim_start().starts_with('<')
+}
+
 fn parse<'a, T: Deserialize<'a>>(answer: &'a Reply) -> Result<T, Fault> {
     serde_json::from_str(&answer.text).map_err(|_| {
-        let what = match answer.text.trim_start().chars().next() {
-            None => "it is empty",
-            Some('<') => "it is a web page, of a proxy or a gateway it seems",
-            Some(_) => "it is not the JSON that Snowflake answers",
+        let what = match answer.text.trim() {
+            "" => "it is empty",
+            text if is_page(text) => "it is a web page, of a proxy or a gateway it seems",
+            _ => "it is not the JSON that Snowflake answers",
         };
         transient(format!("the answer of {} cannot be read: {what}", answer.from))
     })

@@ -259,12 +259,9 @@ impl Assembler {
         let offset = current.layout.position();
         for row in record::lines(piece) {
             if !whole {
-                let token = row_token(row, &self.pointer)
-                    .map_err(|error| error.to_string())
-                    .and_then(|token| current.job.check(token, &self.pointer))
-                    .map_err(|error| {
-                        format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
-                    })?;
+                let token = current.job.token(row, &self.pointer).map_err(|error| {
+                    format!("row {}: {error}", current.counts.skipped + current.counts.sent + 1)
+                })?;
                 if token > *floor {
                     current.trimming = false;
                     let at = row.as_ptr() as usize - piece.as_ptr() as usize;
@@ -292,13 +289,11 @@ impl Assembler {
     }
 
     fn token_of(&self, row: &[u8]) -> Result<Token, String> {
-        let number = self.current.as_ref().map_or(0, |c| c.counts.sent + c.counts.skipped);
-        let token = row_token(row, &self.pointer).map_err(|error| error.to_string());
-        let checked = token.and_then(|token| match &self.current {
-            Some(current) => current.job.check(token, &self.pointer),
-            None => Ok(token),
-        });
-        checked.map_err(|error| format!("a row near row {number}: {error}"))
+        let Some(Current { job, counts, .. }) = &self.current else {
+            return row_token(row, &self.pointer).map_err(|error| error.to_string());
+        };
+        let near = |error| format!("a row near row {}: {error}", counts.sent + counts.skipped);
+        job.token(row, &self.pointer).map_err(near)
     }
 
     /// Closes the open body in the middle of an upload or after one.

@@ -205,16 +205,14 @@ impl Channel {
     pub(crate) fn answered(&self, took: Duration, rate: u64) {
         let mut writer = self.lock();
         writer.size.answered(took);
-        let (raw, compressed) = (writer.size.limit(rate), writer.size.compressed());
-        writer.assembler.limit(raw, compressed);
+        writer.resize(rate);
     }
 
     /// An append of this many bytes was not through in its time: on a way that slow only smaller ones get through.
     pub(crate) fn too_slow(&self, bytes: usize, rate: u64) {
         let mut writer = self.lock();
         writer.size.refused(bytes);
-        let (raw, compressed) = (writer.size.limit(rate), writer.size.compressed());
-        writer.assembler.limit(raw, compressed);
+        writer.resize(rate);
     }
 
     /// What to send along with the next append.
@@ -234,8 +232,7 @@ impl Channel {
             return Event::Split { body, parts: Vec::new() };
         };
         writer.size.refused(bytes.len());
-        let (raw, compressed) = (writer.size.limit(rate), writer.size.compressed());
-        writer.assembler.limit(raw, compressed);
+        writer.resize(rate);
         let parts = writer.assembler.split(&whole, &bytes).unwrap_or_default();
         let mut keep = |part: Sealed| {
             let share = held.as_mut().and_then(|held| held.split(part.bytes.len() as u64));
@@ -280,6 +277,11 @@ impl Channel {
 }
 
 impl Writer {
+    /// Bodies are as large as was learnt for a channel that may take `rate` bytes a second.
+    fn resize(&mut self, rate: u64) {
+        self.assembler.limit(self.size.limit(rate), self.size.compressed());
+    }
+
     /// Decodes content and takes its rows; returns bodies that became full.
     fn take(&mut self, bytes: &[u8]) -> Result<Vec<Sealed>, String> {
         let Writer { assembler, inflate, .. } = self;

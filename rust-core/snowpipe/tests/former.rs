@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use snowpipe::{Sink, State, UploadRequest};
-use support::{World, content, drive, reach, write};
+use snowpipe::{Sink, State};
+use support::{World, announce, content, drive, reach, write};
 
 const GROUP: &str = "orders";
 /// What Snowflake's processor calls the channel of the group.
@@ -14,18 +14,7 @@ const FORMER: &str = "orders-0";
 
 /// Announces rows as a source does that tells no previous position.
 fn begin(sink: &Sink, start: u64, end: u64) -> u64 {
-    let request = [
-        ("Database", "DB".to_owned()),
-        ("Schema", "SC".to_owned()),
-        ("Table", "T".to_owned()),
-        ("Channel Group", GROUP.to_owned()),
-        ("Offset Token Start", start.to_string()),
-        ("Offset Token End", end.to_string()),
-        ("Size", content(start, end).len().to_string()),
-        ("Records", (end + 1 - start).to_string()),
-    ];
-    let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
+    announce(sink, GROUP, (start, end, None), content(start, end).len())
 }
 
 /// Publishes rows through the former channel.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use snowpipe::{Sink, State, UploadRequest};
-use support::{World, content, write};
+use snowpipe::{Sink, State};
+use support::{World, announce, content, write};
 use tokio::process::Command;
 
 /// Tells the process how to reach the local Snowflake, and what is in its queue.
@@ -41,19 +41,8 @@ struct FlowFile {
 impl FlowFile {
     fn begin(self, sink: &Sink) -> u64 {
         let before = if self.start == self.channel * APART + 1 { 0 } else { self.start - 1 };
-        let request = [
-            ("Database", "DB".to_owned()),
-            ("Schema", "SC".to_owned()),
-            ("Table", "T".to_owned()),
-            ("Channel Group", format!("orders.shard-{}", self.channel)),
-            ("Offset Token Start", self.start.to_string()),
-            ("Offset Token End", self.end.to_string()),
-            ("Offset Token Previous", before.to_string()),
-            ("Size", content(self.start, self.end).len().to_string()),
-            ("Records", (self.end + 1 - self.start).to_string()),
-        ];
-        let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
+        let group = format!("orders.shard-{}", self.channel);
+        announce(sink, &group, (self.start, self.end, Some(before)), content(self.start, self.end).len())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes into an [`super::Assembler`] and what comes out.
 
 use bytes::Bytes;
+use record::row_token;
 
 use super::Layout;
 use crate::machine::{Body, Id, Token};
@@ -58,8 +59,12 @@ pub(crate) struct Finished {
 }
 
 impl Job {
-    /// Whether a row's token, found by `pointer`, is one that was announced. What is skipped and how far the channel moves
-    /// hang on it.
+    /// The token of a row, found by `pointer`.
+    pub(super) fn token(&self, row: &[u8], pointer: &str) -> Result<Token, String> {
+        self.check(row_token(row, pointer).map_err(|error| error.to_string())?, pointer)
+    }
+
+    /// Whether a row's token is one that was announced. What is skipped and how far the channel moves hang on it.
     pub(super) fn check(&self, token: Token, pointer: &str) -> Result<Token, String> {
         let Job { start, end, .. } = self;
         match *start <= token && token <= *end {

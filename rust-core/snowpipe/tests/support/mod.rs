@@ -109,19 +109,7 @@ impl World {
         (start, end, previous): (u64, u64, u64),
         size: usize,
     ) -> u64 {
-        let request = [
-            ("Database", "DB".to_owned()),
-            ("Schema", "SC".to_owned()),
-            ("Table", "T".to_owned()),
-            ("Channel Group", group.to_owned()),
-            ("Offset Token Start", start.to_string()),
-            ("Offset Token End", end.to_string()),
-            ("Offset Token Previous", previous.to_string()),
-            ("Size", size.to_string()),
-            ("Records", (end + 1 - start).to_string()),
-        ];
-        let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
+        announce(sink, group, (start, end, Some(previous)), size)
     }
 
     /// Publishes rows `start..=end` and waits for the end.
@@ -185,6 +173,28 @@ fn properties(cloud: &LocalCloud) -> BTreeMap<String, String> {
 
 pub fn sink(properties: &BTreeMap<String, String>) -> Sink {
     Sink::start(SinkConfig::from_properties(properties).unwrap(), &tokio::runtime::Handle::current())
+}
+
+/// Announces rows of this size in `DB.SC.T`, with the first, last and previous token.
+pub fn announce(
+    sink: &Sink,
+    group: &str,
+    (start, end, previous): (u64, u64, Option<u64>),
+    size: usize,
+) -> u64 {
+    let request = [
+        ("Database", "DB".to_owned()),
+        ("Schema", "SC".to_owned()),
+        ("Table", "T".to_owned()),
+        ("Channel Group", group.to_owned()),
+        ("Offset Token Start", start.to_string()),
+        ("Offset Token End", end.to_string()),
+        ("Offset Token Previous", previous.map(|token| token.to_string()).unwrap_or_default()),
+        ("Size", size.to_string()),
+        ("Records", (end + 1 - start).to_string()),
+    ];
+    let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
 }
 
 /// Rows as NDJSON.
