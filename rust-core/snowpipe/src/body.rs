@@ -367,8 +367,14 @@ impl Assembler {
 /// Whether a row alone makes a body that is too large. Several rows are no larger than [`PIECE`]. The answer does not depend
 /// on what is around the row: it is the same when the row comes again.
 fn too_large(row: &[u8], level: i32) -> bool {
-    bound(row.len()) > COMPRESSED_LIMIT
-        && zstd::bulk::compress(row, level).is_ok_and(|bytes| bytes.len() + NEAR > COMPRESSED_LIMIT)
+    let alone = || {
+        let mut bytes = Vec::new();
+        let mut compressor = Compressor::new(level)?;
+        compressor.write(row, &mut bytes)?;
+        compressor.finish(&mut bytes)?;
+        Ok::<_, String>(bytes.len())
+    };
+    bound(row.len()) > COMPRESSED_LIMIT && alone().is_ok_and(|size| size + NEAR > COMPRESSED_LIMIT)
 }
 
 /// Size of incompressible input after compression.

@@ -260,3 +260,15 @@ fn what_the_channel_has_passed_is_looked_at_for_rows_that_fit_nowhere_and_nothin
         assert!(sealed.is_empty());
     }
 }
+
+#[test]
+fn a_row_that_repeats_itself_only_far_apart_is_measured_as_it_would_be_sent() {
+    // Twenty times the same 300 kB: next to nothing where all of it is looked at, 4.5 MB as a stream makes it.
+    let chunk = row(7, 300_000, true).replace(['"', '\n'], "");
+    let input = format!("{{\"n\":1,\"t\":\"{}\"}}\n{}", chunk.repeat(20), row(2, 10, false));
+    let mut assembler = Assembler::new(Compressors::new(1), "/n");
+    let (counts, sealed) = bodies(&mut assembler, job(1, 1, 2, None), input.as_bytes(), 65_536);
+    assert_eq!(counts, Counts { sent: 1, skipped: 0, refused: 1 });
+    assert!(sealed.iter().all(|one| one.bytes.len() <= COMPRESSED_LIMIT));
+    assert_eq!(content(&sealed), row(2, 10, false));
+}
