@@ -91,20 +91,25 @@ def throughput(options):
 
 
 def trickle(options):
+    """Rows go to one channel after the other; row n has the token n."""
     line = pathlib.Path(options.rows).read_bytes().splitlines()[0]
+    count = options.channels
     appended, seen = {}, {}
     with client(options) as streaming:
-        channel = streaming.open_channel(f"sdk-{os.getpid()}")[0]
+        names = [f"sdk-{os.getpid()}-{n}" for n in range(count)]
+        channels = [streaming.open_channel(name)[0] for name in names]
         done = threading.Event()
 
         def watch():
-            last = -1
+            following = list(range(count))
             while not done.is_set():
-                token = channel.get_latest_committed_offset_token()
+                tokens = streaming.get_latest_committed_offset_tokens(names)
                 now = time.time() * 1000
-                for number in range(last + 1, int(token) + 1 if token else 0):
-                    seen[number] = now
-                    last = number
+                for index, name in enumerate(names):
+                    token = tokens[name]
+                    while token and following[index] <= int(token):
+                        seen[following[index]] = now
+                        following[index] += count
                 time.sleep(0.005)
 
         watcher = threading.Thread(target=watch)
@@ -117,13 +122,15 @@ def trickle(options):
                 break
             time.sleep(max(0.0, begun + at - time.monotonic()))
             appended[number] = time.time() * 1000
-            channel.append_rows([msgspec.Raw(line)], str(number), str(number))
+            channels[number % count].append_rows([msgspec.Raw(line)], str(number), str(number))
             number += 1
-        channel.wait_for_commit(lambda latest: latest == str(number - 1), timeout_seconds=30)
-        time.sleep(0.2)
+        deadline = time.monotonic() + 30
+        while len(seen) < number and time.monotonic() < deadline:
+            time.sleep(0.01)
         done.set()
         watcher.join()
-        channel.close()
+        for channel in channels:
+            channel.close()
     return [{"number": n, "appended_ms": appended[n], "seen_ms": seen[n]} for n in sorted(seen)]
 
 

@@ -12,11 +12,14 @@ use super::publisher::{Append, Seen};
 use super::rig::Source;
 use super::stats::{float, percentile};
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 
 /// Rows a second, at random times.
 pub const PER_SECOND: f64 = 10.0;
 /// What is under way gets home, and NiFi indexes its events.
 const REST: Duration = Duration::from_secs(4);
+/// Seconds of rows that are not counted.
+const WARM_UP: f64 = 6.0;
 
 /// Delays of single rows, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -34,9 +37,9 @@ pub struct Delays {
 
 impl Delays {
     /// For people.
-    pub fn shown(&self, who: &str) -> String {
+    fn shown(&self) -> String {
         format!(
-            "{PER_SECOND} rows/s, {who}: append to arrival p50 {:.0} ms, p99 {:.0} ms; visible commit to success p50 \
+            "{PER_SECOND} rows/s, append to arrival p50 {:.0} ms, p99 {:.0} ms; visible commit to success p50 \
              {:.0} ms, p99 {:.0} ms; {:.2} status calls/s ({} rows)",
             self.append_p50,
             self.append_p99,
@@ -59,25 +62,77 @@ impl Delays {
     }
 }
 
-/// NiFi: both processors run; a row is ready when ConsumeKinesis made its FlowFile (a little before it is in the
-/// queue), and successful when PublishSnowpipeStreaming's session is committed.
-pub async fn of_nifi(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
-    let stream = "single-rows";
-    bench.cloud.tell(&json!({ "do": "stream", "stream": stream, "shards": 1 })).await?;
+/// Delays of one number of channels with one delay of answers; what could not be measured is left out.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Single {
+    pub channels: u32,
+    pub delay_ms: u64,
+    pub nifi: Option<Delays>,
+    pub client: Option<Delays>,
+}
+
+/// Measures all combinations.
+pub async fn measure(
+    bench: &mut Bench<'_>,
+    channels: &[u32],
+    delays: &[u64],
+    seconds: f64,
+    progress: &Progress,
+) -> Result<Vec<Single>> {
+    // What was measured before is worth keeping.
+    let keep = |of: &str, delays: Result<Delays>| {
+        let text = delays.as_ref().map_or_else(|error| format!("left out: {error}"), Delays::shown);
+        progress.say(&format!("{of}: {text}"));
+        delays.ok()
+    };
+    let mut all = Vec::new();
+    for &channels in channels {
+        let publisher = begin(bench, channels).await?;
+        let first = all.len();
+        for &delay_ms in delays {
+            bench.answer_after(delay_ms).await?;
+            let nifi = of_nifi(bench, &publisher, channels, seconds).await;
+            let nifi = keep(&format!("{channels} channels, {delay_ms} ms, NiFi"), nifi);
+            all.push(Single { channels, delay_ms, nifi, client: None });
+        }
+        bench.rig.stop_all().await?;
+        for single in all.iter_mut().skip(first) {
+            bench.answer_after(single.delay_ms).await?;
+            let client = of_client(bench, channels, seconds).await;
+            let of = format!("{channels} channels, {} ms, Snowflake's client", single.delay_ms);
+            single.client = keep(&of, client);
+        }
+    }
+    Ok(all)
+}
+
+fn stream(channels: u32) -> String {
+    format!("single-rows-{channels}")
+}
+
+/// Starts both processors, and lets rows pass until table, leases, login and channels are there and the JVM has compiled.
+async fn begin(bench: &mut Bench<'_>, channels: u32) -> Result<String> {
+    let stream = stream(channels);
+    bench.answer_after(0).await?;
+    bench.cloud.tell(&json!({ "do": "stream", "stream": stream, "shards": channels })).await?;
     let publisher = bench.rig.publisher().await?;
-    let source = Source { stream, consumer_type: "ENHANCED_FAN_OUT", position: "TRIM_HORIZON" };
+    let source = Source { stream: &stream, consumer_type: "ENHANCED_FAN_OUT", position: "TRIM_HORIZON" };
     bench.rig.consume(&bench.cloud.endpoints, source).await?;
     bench.rig.start_processor(&publisher).await?;
-    // Table, lease, login and channel.
-    trickle(bench, stream, 4.0).await?;
+    trickle(bench, channels, WARM_UP).await?;
     tokio::time::sleep(REST).await;
+    Ok(publisher)
+}
+
+/// NiFi: both processors run; a row is ready when ConsumeKinesis made its FlowFile (a little before it is in the
+/// queue), and successful when PublishSnowpipeStreaming's session is committed.
+async fn of_nifi(bench: &mut Bench<'_>, publisher: &str, channels: u32, seconds: f64) -> Result<Delays> {
     bench.seen().await?;
-    trickle(bench, stream, seconds).await?;
+    trickle(bench, channels, seconds).await?;
     tokio::time::sleep(REST).await;
     let seen = bench.seen().await?;
     let received = bench.rig.rest.timed_events(&bench.rig.consumer, "RECEIVE", 1_000).await?;
-    let dropped = bench.rig.rest.timed_events(&publisher, "DROP", 1_000).await?;
-    bench.rig.stop_all().await?;
+    let dropped = bench.rig.rest.timed_events(publisher, "DROP", 1_000).await?;
     let (mut appends, mut successes) = (Vec::new(), Vec::new());
     for append in &seen.appends {
         appends.extend(covered(append, &received).map(|at| after(append.at_ms, at)));
@@ -87,23 +142,28 @@ pub async fn of_nifi(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
     Ok(Delays::of(&appends, &successes, seen.status_calls, seconds))
 }
 
-async fn trickle(bench: &mut Bench<'_>, stream: &str, seconds: f64) -> Result<()> {
+async fn trickle(bench: &mut Bench<'_>, channels: u32, seconds: f64) -> Result<()> {
     let command = json!({
-        "do": "trickle", "stream": stream, "per_second": PER_SECOND, "seconds": seconds, "payload_bytes": PAYLOAD,
+        "do": "trickle", "stream": stream(channels), "per_second": PER_SECOND, "seconds": seconds,
+        "payload_bytes": PAYLOAD,
     });
     bench.cloud.tell(&command).await.map(drop)
 }
 
-/// Times of the events whose FlowFile's range is within the append's.
+/// Times of the events whose FlowFile is of the append's channel, and its range within the append's.
 fn covered<'a>(append: &'a Append, events: &'a [TimedEvent]) -> impl Iterator<Item = i64> + 'a {
     events
         .iter()
         .filter(move |event| {
             let token = |name: &str| event.attributes.get(name).map(|token| (token.len(), token.as_str()));
             let of = |token: &'a Option<String>| token.as_deref().map(|token| (token.len(), token));
+            let shard = event.attributes.get("aws.kinesis.shard.id").map_or("", String::as_str);
             let first = token("aws.kinesis.first.sharded.sequence.number");
             let last = token("aws.kinesis.last.sharded.sequence.number");
-            first.is_some() && first >= of(&append.start) && last <= of(&append.end)
+            append.channel.ends_with(shard)
+                && first.is_some()
+                && first >= of(&append.start)
+                && last <= of(&append.end)
         })
         .map(|event| event.at_ms)
 }
@@ -113,7 +173,7 @@ fn after(later: i64, earlier: i64) -> f64 {
 }
 
 /// Snowflake's client: from the call of `append_rows`, and to the moment its own view of the token moves.
-pub async fn of_client(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
+async fn of_client(bench: &mut Bench<'_>, channels: u32, seconds: f64) -> Result<Delays> {
     #[derive(Deserialize)]
     struct Row {
         number: u64,
@@ -123,13 +183,18 @@ pub async fn of_client(bench: &mut Bench<'_>, seconds: f64) -> Result<Delays> {
     bench.seen().await?;
     let mut command = bench.python_peer("trickle");
     command.args(["--per-second", &PER_SECOND.to_string(), "--seconds", &seconds.to_string()]);
+    command.args(["--channels", &channels.to_string()]);
     let rows: Vec<Row> = peer::run(command, Duration::from_secs_f64(seconds + 60.0)).await?;
     let seen: Seen = bench.seen().await?;
     let (mut appends, mut successes) = (Vec::new(), Vec::new());
     for row in &rows {
         let number = |token: &Option<String>| token.as_deref().and_then(|token| token.parse::<u64>().ok());
+        // Rows go to one channel after the other.
+        let channel = format!("-{}", row.number % u64::from(channels));
         let covers = |append: &&Append| {
-            number(&append.start) <= Some(row.number) && number(&append.end) >= Some(row.number)
+            append.channel.ends_with(&channel)
+                && number(&append.start) <= Some(row.number)
+                && number(&append.end) >= Some(row.number)
         };
         if let Some(append) = seen.appends.iter().find(covers) {
             #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
@@ -155,23 +220,31 @@ mod tests {
 
     #[test]
     fn events_belong_to_the_append_that_covers_their_range() {
-        let event = |at_ms, first: &str, last: &str| TimedEvent {
+        let event = |at_ms, first: &str, last: &str, shard: &str| TimedEvent {
             at_ms,
             attributes: [
-                ("aws.kinesis.first.sharded.sequence.number".to_owned(), first.to_owned()),
-                ("aws.kinesis.last.sharded.sequence.number".to_owned(), last.to_owned()),
+                ("aws.kinesis.first.sharded.sequence.number", first),
+                ("aws.kinesis.last.sharded.sequence.number", last),
+                ("aws.kinesis.shard.id", shard),
             ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         };
         let append = Append {
             at_ms: 0,
-            channel: String::new(),
+            channel: "s.1.shardId-0".to_owned(),
             start: Some("99".to_owned()),
             end: Some("120".to_owned()),
             uncompressed: 1,
         };
-        let events =
-            [event(1, "98", "98"), event(2, "99", "99"), event(3, "100", "120"), event(4, "121", "121")];
+        let (this, other) = ("shardId-0", "shardId-1");
+        let events = [
+            event(1, "98", "98", this),
+            event(2, "99", "99", this),
+            event(3, "100", "120", this),
+            event(4, "121", "121", this),
+            event(5, "100", "120", other),
+        ];
         assert_eq!(covered(&append, &events).collect::<Vec<_>>(), [2, 3]);
     }
 }

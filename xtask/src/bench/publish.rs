@@ -43,8 +43,8 @@ pub struct Options {
     /// Part of the usual volume that each measurement moves.
     #[arg(long, default_value_t = 1.0)]
     volume: f64,
-    /// Length of the measurement of delays, for NiFi and for Snowflake's client; 0 leaves it out.
-    #[arg(long, default_value_t = 40.0)]
+    /// Length of each measurement of single rows' delays, for NiFi and for Snowflake's client; 0 leaves them out.
+    #[arg(long, default_value_t = 30.0)]
     trickle_seconds: f64,
     /// Write everything measured to this file as JSON.
     #[arg(long, value_name = "FILE")]
@@ -85,8 +85,7 @@ pub struct Results {
     pub machine: String,
     pub row_bytes: f64,
     pub repetitions: Vec<Repetition>,
-    pub nifi_delays: Option<commits::Delays>,
-    pub client_delays: Option<commits::Delays>,
+    pub singles: Vec<commits::Single>,
     pub compression: Vec<Compression>,
 }
 
@@ -112,8 +111,7 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
         machine,
         row_bytes: bench.row_bytes,
         repetitions: Vec::new(),
-        nifi_delays: None,
-        client_delays: None,
+        singles: Vec::new(),
         compression: compression::measure(place).await?,
     };
     progress.say("a first run that is not counted");
@@ -129,17 +127,9 @@ pub async fn run(place: &Place, options: &Options) -> Result<ExitCode> {
         }
     }
     if options.trickle_seconds > 0.0 {
-        bench.answer_after(0).await?;
-        // What was measured before is worth keeping.
-        let keep = |who: &str, delays: Result<commits::Delays>| {
-            let text = delays.as_ref().map_or_else(|error| format!("left out: {error}"), |d| d.shown(who));
-            progress.say(&text);
-            delays.ok()
-        };
-        let delays = commits::of_nifi(&mut bench, options.trickle_seconds).await;
-        results.nifi_delays = keep("NiFi", delays);
-        let delays = commits::of_client(&mut bench, options.trickle_seconds).await;
-        results.client_delays = keep("Snowflake's client", delays);
+        let (channels, delays) = (&options.channels, &options.delays);
+        results.singles =
+            commits::measure(&mut bench, channels, delays, options.trickle_seconds, &progress).await?;
     }
     bench.rig.nifi.stop().await?;
     let text = publish_report::document(&results);

@@ -34,7 +34,7 @@ pub fn document(results: &Results) -> String {
              every call after the given delay. For these runs the processor is told to leave out its own pace of 10 \
              requests and 20 MB a second and channel (`SHARDFLOW_CHANNEL_PACE=off`), which the others do not keep \
              either. *Client* is Snowflake's own (PyPI `snowpipe-streaming` 1.9.1), given rows as dicts or as bytes and \
-             kept on the same calls; *floor* compresses ready rows (zstd 1) and posts them, one request of a channel at a \
+             kept on the same calls; *floor* compresses ready rows (zstd 1 as it comes) and posts them, one request of a channel at a \
              time, the next body being compressed meanwhile; its bodies are as large as the connector's, 6 MiB of rows \
              and 16 MiB from 50 ms on. NiFi's part includes the start of the processor, login and opening; the client's \
              and the floor's do not. MB/s are of uncompressed rows between the first and the \
@@ -44,25 +44,22 @@ pub fn document(results: &Results) -> String {
         ),
         throughput(results),
     ];
-    let delays = delays(results);
-    if !delays.is_empty() {
+    if !results.singles.is_empty() {
         parts.push("### Delays of single rows".to_owned());
         parts.push(format!(
-            "{} rows a second at random times, one channel, no delay of answers, commits at once. Append to arrival: \
+            "{} rows a second in all at random times, to one channel after the other; commits at once. Append to arrival: \
              from the row being ready (ConsumeKinesis' FlowFile; the call of the client's `append_rows`) to the append \
              arriving at the server. Commit to success: from then, when the commit can be seen, to the FlowFile's \
-             success (the time of the session's commit), or to the client's own view of the token moving.",
+             success (the time of the session's commit), or to the client's own view of the token moving. *Client* is \
+             Snowflake's; milliseconds.",
             commits::PER_SECOND
         ));
-        parts.push(table(
-            &["", "append to arrival, p50", "p99", "commit to success, p50", "p99", "status calls/s"],
-            &delays,
-        ));
+        parts.push(delays(results));
     }
     parts.push("### Compression".to_owned());
     parts.push(
-        "Bodies of 6 MB of rows with metadata, zstd on one thread; MB/s are uncompressed. The processor's default is \
-         level 1."
+        "Bodies of 6 MB of rows with metadata, zstd on one thread with the connector's window of 128 KiB; MB/s are \
+         uncompressed. The processor's default is level 1."
             .to_owned(),
     );
     parts.push(compression::shown(&results.compression));
@@ -110,22 +107,34 @@ fn throughput(results: &Results) -> String {
     table(&head, &rows.collect::<Vec<_>>())
 }
 
-fn delays(results: &Results) -> Vec<Vec<String>> {
-    let all = [("NiFi", results.nifi_delays), ("Snowflake's client", results.client_delays)];
-    let shown = |(who, delays): (&str, Option<commits::Delays>)| {
-        let d = delays?;
-        let ms = |value: f64| format!("{value:.0} ms");
-        let calls = format!("{:.2}", d.status_calls);
-        Some(vec![
-            who.to_owned(),
-            ms(d.append_p50),
-            ms(d.append_p99),
-            ms(d.success_p50),
-            ms(d.success_p99),
-            calls,
-        ])
+fn delays(results: &Results) -> String {
+    let head = [
+        "channels",
+        "answer after",
+        "NiFi: append to arrival, p50",
+        "p99",
+        "commit to success, p50",
+        "p99",
+        "status calls/s",
+        "client: append to arrival, p50",
+        "p99",
+        "commit to success, p50",
+        "p99",
+        "status calls/s",
+    ];
+    let cells = |delays: Option<commits::Delays>| match delays {
+        Some(d) => {
+            let ms = |value: f64| format!("{value:.0}");
+            let calls = format!("{:.2}", d.status_calls);
+            [ms(d.append_p50), ms(d.append_p99), ms(d.success_p50), ms(d.success_p99), calls]
+        }
+        None => std::array::from_fn(|_| "-".to_owned()),
     };
-    all.into_iter().filter_map(shown).collect()
+    let row = |single: &commits::Single| {
+        let case = [single.channels.to_string(), format!("{} ms", single.delay_ms)];
+        case.into_iter().chain(cells(single.nifi)).chain(cells(single.client)).collect()
+    };
+    table(&head, &results.singles.iter().map(row).collect::<Vec<Vec<String>>>())
 }
 
 fn targets(results: &Results) -> String {
@@ -146,21 +155,30 @@ fn targets(results: &Results) -> String {
             ));
         }
     }
-    if let Some(d) = results.nifi_delays {
-        let ms = |value: f64| format!("{value:.0} ms");
-        rows.push(target("append to arrival p99 ≤ 50 ms", &ms(d.append_p99), d.append_p99 <= 50.0));
-        rows.push(target(
-            "visible commit to success p99 ≤ 120 ms",
-            &ms(d.success_p99),
-            d.success_p99 <= 120.0,
-        ));
-        if let Some(client) = results.client_delays {
-            let calls = format!("{:.2}/s, the client {:.2}/s", d.status_calls, client.status_calls);
-            let fewer = d.status_calls <= client.status_calls;
-            rows.push(target("no more status calls than the client", &calls, fewer));
-        }
+    for single in &results.singles {
+        rows.extend(targets_of_single_rows(single));
     }
     table(&["target", "measured", ""], &rows)
+}
+
+fn targets_of_single_rows(single: &commits::Single) -> Vec<Vec<String>> {
+    let Some(d) = single.nifi else { return Vec::new() };
+    let at = format!("{} channels, {} ms", single.channels, single.delay_ms);
+    let ms = |value: f64| format!("{value:.0} ms");
+    let mut rows = vec![
+        target(&format!("append to arrival p99 ≤ 50 ms, {at}"), &ms(d.append_p99), d.append_p99 <= 50.0),
+        target(
+            &format!("visible commit to success p99 ≤ 120 ms, {at}"),
+            &ms(d.success_p99),
+            d.success_p99 <= 120.0,
+        ),
+    ];
+    if let Some(client) = single.client {
+        let calls = format!("{:.2}/s, the client {:.2}/s", d.status_calls, client.status_calls);
+        let fewer = d.status_calls <= client.status_calls;
+        rows.push(target(&format!("no more status calls than the client, {at}"), &calls, fewer));
+    }
+    rows
 }
 
 fn target(name: &str, measured: &str, met: bool) -> Vec<String> {
@@ -194,18 +212,26 @@ mod tests {
             bytes: run(25.0, 8.0),
             floor: run(floor, 4.0),
         };
+        let delays = commits::Delays {
+            rows: 300,
+            append_p50: 6.0,
+            append_p99: 11.0,
+            success_p50: 50.0,
+            success_p99: 110.0,
+            status_calls: 1.5,
+        };
         let results = Results {
             machine: "here, today.".to_owned(),
             row_bytes: 1_000.0,
             repetitions: vec![one(50.0, 100.0), one(100.0, 100.0)],
-            nifi_delays: None,
-            client_delays: None,
+            singles: vec![commits::Single { channels: 4, delay_ms: 20, nifi: Some(delays), client: None }],
             compression: Vec::new(),
         };
         let text = document(&results);
-        for expected in ["0.75 [0.50–1.00]", "3.00 [2.00–4.00]", "1.00 [1.00–1.00]"] {
+        let single = "| 6                            | 11  | 50";
+        for expected in ["0.75 [0.50–1.00]", "3.00 [2.00–4.00]", "1.00 [1.00–1.00]", single] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }
-        assert_eq!((text.matches("| met").count(), text.contains("missed")), (3, false));
+        assert_eq!((text.matches("| met").count(), text.contains("missed")), (5, false));
     }
 }
