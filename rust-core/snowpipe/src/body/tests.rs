@@ -272,3 +272,39 @@ fn a_row_that_repeats_itself_only_far_apart_is_measured_as_it_would_be_sent() {
     assert!(sealed.iter().all(|one| one.bytes.len() <= COMPRESSED_LIMIT));
     assert_eq!(content(&sealed), row(2, 10, false));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn halves_hold_the_rows_of_the_whole_and_their_tokens_meet(
+        lengths in prop::collection::vec((0usize..60_000, any::<bool>()), 2..30),
+        empty_lines in prop::collection::vec(0usize..30, 0..4),
+        tracked in any::<bool>(),
+    ) {
+        let rows: Vec<String> = lengths.iter().zip(1..).map(|((length, noise), n)| row(n, *length, *noise)).collect();
+        let mut lines = rows.clone();
+        for at in empty_lines {
+            lines.insert(at.min(lines.len()), "\n".to_owned());
+        }
+        let count = rows.len() as u64;
+        let mut assembler = Assembler::new(Compressors::new(1), if tracked { "/n" } else { "" });
+        let (_, sealed) = bodies(&mut assembler, job(1, 1, count, None), lines.concat().as_bytes(), 65_536);
+        prop_assert_eq!(sealed.len(), 1);
+        let parts = assembler.split(&sealed[0].body, &sealed[0].bytes).unwrap();
+        prop_assert_eq!(parts.len(), 2);
+        let rows_of = |parts: &[Sealed]| content(parts).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let (first, second) = (rows_of(&parts[..1]), rows_of(&parts[1..]));
+        prop_assert!(!first.is_empty() && !second.is_empty());
+        prop_assert_eq!(first.len() + second.len(), rows.len());
+        prop_assert_eq!(content(&parts), content(&sealed));
+        prop_assert_eq!(parts[0].body.raw + parts[1].body.raw, sealed[0].body.raw);
+        let ends = [&parts[0].body.first, &parts[0].body.last, &parts[1].body.first, &parts[1].body.last];
+        let middle = first.len() as u64;
+        match tracked {
+            true => prop_assert_eq!(ends.map(Clone::clone), [1, middle, middle + 1, count].map(token)),
+            false => prop_assert_eq!(ends.map(Clone::clone), [token(0), token(0), token(1), token(count)]),
+        }
+        prop_assert!(parts[0].body.raw <= sealed[0].body.raw / 2 || first.len() == 1);
+    }
+}
