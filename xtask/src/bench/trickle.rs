@@ -131,10 +131,11 @@ fn counted(mut put: Vec<Put>) -> Vec<Put> {
 async fn found(rig: &Rig, put: &[Put]) -> Result<Vec<f64>> {
     // The event of a dropped FlowFile is made when the session is committed: from then on it would be in a queue.
     let count = u32::try_from(put.len()).unwrap_or(0).saturating_add(2_000);
+    let since = put.iter().map(|record| record.arrival_ms).min().unwrap_or_default();
     let deadline = Instant::now() + INDEXED;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let events = rig.rest.timed_events(&rig.consumer, "DROP", count).await?;
+        let events = rig.rest.timed_events(&rig.consumer, "DROP", since, count).await?;
         match delays(put, &events) {
             Err(_) if Instant::now() < deadline => {}
             done => return done,

@@ -18,13 +18,23 @@ pub struct TimedEvent {
 }
 
 impl RestClient {
-    /// The newest events of one type that a processor reported, at most `count`, once NiFi has indexed them.
-    pub async fn timed_events(&self, processor: &str, kind: &str, count: u32) -> Result<Vec<TimedEvent>> {
+    /// Events of one type that a processor reported since `since_ms` (milliseconds since 1970), once NiFi has indexed them.
+    /// Of more than `count` of them NiFi leaves some out, not always the oldest.
+    pub async fn timed_events(
+        &self,
+        processor: &str,
+        kind: &str,
+        since_ms: i64,
+        count: u32,
+    ) -> Result<Vec<TimedEvent>> {
+        let since = query_time(since_ms)
+            .ok_or_else(|| Error::Unexpected(format!("{since_ms} is no time since 1970 in milliseconds")))?;
         let terms = json!({
             "ProcessorID": { "value": processor, "inverse": false }, "EventType": { "value": kind, "inverse": false },
         });
         let request = json!({
             "maxResults": count, "summarize": false, "incrementalResults": false, "searchTerms": terms,
+            "startDate": since,
         });
         let query: Value = self.post("/provenance", &json!({ "provenance": { "request": request } })).await?;
         let query = format!("/provenance/{}", text(&query, "/provenance/id")?);
@@ -66,9 +76,21 @@ fn event_time(text: &str) -> Option<i64> {
     Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
+/// `11/23/2026 16:12:09 UTC`, as NiFi takes a time in a query.
+fn query_time(ms: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_millisecond(ms).ok()?;
+    Some(time.strftime("%m/%d/%Y %H:%M:%S UTC").to_string())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::event_time;
+    use super::{event_time, query_time};
+
+    #[test]
+    fn times_of_queries_are_those_of_events_to_the_second() {
+        assert_eq!(query_time(1_795_450_329_123).as_deref(), Some("11/23/2026 16:12:09 UTC"));
+        assert_eq!(query_time(i64::MAX), None);
+    }
 
     #[test]
     fn times_of_events_are_read_to_the_millisecond() {
