@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use local_cloud::Options;
 use local_cloud::snowflake::{Fault, Route};
-use snowpipe::{Sink, State, UploadRequest};
-use support::{World, drive, reach, write};
+use snowpipe::{Sink, State};
+use support::{World, announce, drive, reach, write};
 
 /// A row that compression makes little smaller.
 fn row(n: u64, length: usize) -> Vec<u8> {
@@ -28,18 +28,8 @@ fn rows(start: u64, end: u64) -> Vec<u8> {
 }
 
 fn begin(sink: &Sink, group: &str, start: u64, end: u64) -> u64 {
-    let request = [
-        ("Database", "DB".to_owned()),
-        ("Schema", "SC".to_owned()),
-        ("Table", "T".to_owned()),
-        ("Channel Group", group.to_owned()),
-        ("Offset Token Start", start.to_string()),
-        ("Offset Token End", end.to_string()),
-        ("Offset Token Previous", (start - 1).to_string()),
-        ("Size", (100_100 * (end + 1 - start)).to_string()),
-    ];
-    let map = request.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    sink.begin(UploadRequest::from_properties(&map).unwrap()).unwrap()
+    let size = usize::try_from(100_100 * (end + 1 - start)).unwrap();
+    announce(sink, group, (start, end, Some(start - 1)), size)
 }
 
 /// A FlowFile of 2 MB that compression makes much smaller.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use record::row_token;
 
 use super::compressors::Compressor;
-use super::{Assembler, Sealed};
+use super::{Assembler, Compressors, Sealed};
 use crate::machine::{Body, Token};
 
 /// One half while it is made.
@@ -19,8 +19,8 @@ struct Half {
 }
 
 impl Half {
-    fn new(level: i32) -> Result<Self, String> {
-        Ok(Self { compressor: Compressor::new(level)?, out: Vec::new(), raw: 0, row: Vec::new() })
+    fn new(compressors: &Compressors) -> Result<Self, String> {
+        Ok(Self { compressor: compressors.take()?, out: Vec::new(), raw: 0, row: Vec::new() })
     }
 
     fn write(&mut self, line: &[u8]) -> Result<(), String> {
@@ -49,7 +49,7 @@ impl Assembler {
     /// Two bodies in place of one that the service found too large; none when it holds one row. Rows pass one by one:
     /// how large all of them are is not bounded where they have no tokens.
     pub(crate) fn split(&mut self, body: &Body, bytes: &[u8]) -> Result<Vec<Sealed>, String> {
-        let [head, tail] = halves(body, bytes, self.compressors.level())?;
+        let [head, tail] = halves(body, bytes, &self.compressors)?;
         if tail.row.is_empty() {
             return Ok(Vec::new());
         }
@@ -61,6 +61,7 @@ impl Assembler {
         let start = body.first.clone().min(last.clone());
         for (mut half, first, last) in [(head, start, last), (tail, first, body.last.clone())] {
             half.compressor.finish(&mut half.out)?;
+            self.compressors.give(half.compressor);
             let id = self.next_body;
             self.next_body += 1;
             let (before, raw, size) = (body.before.clone(), half.raw, half.out.len() as u64);
@@ -73,10 +74,10 @@ impl Assembler {
 }
 
 /// Rows up to the middle, at least one, and those behind it.
-fn halves(body: &Body, bytes: &[u8], level: i32) -> Result<[Half; 2], String> {
+fn halves(body: &Body, bytes: &[u8], compressors: &Compressors) -> Result<[Half; 2], String> {
     let unread = |error: std::io::Error| format!("compression: {error}");
     let mut rows = BufReader::new(zstd::Decoder::new(bytes).map_err(unread)?);
-    let (mut head, mut tail) = (Half::new(level)?, Half::new(level)?);
+    let (mut head, mut tail) = (Half::new(compressors)?, Half::new(compressors)?);
     let mut line = Vec::new();
     while rows.read_until(b'\n', &mut line).map_err(unread)? > 0 {
         let fits = head.raw + line.len() as u64 <= body.raw / 2;
