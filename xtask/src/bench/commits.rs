@@ -75,39 +75,51 @@ pub struct Single {
     pub client: Option<Delays>,
 }
 
-/// Measures all combinations.
+/// Measures all combinations. What was measured before one that fails is worth keeping.
 pub async fn measure(
     bench: &mut Bench<'_>,
     channels: &[u32],
     delays: &[u64],
     seconds: f64,
     progress: &Progress,
-) -> Result<Vec<Single>> {
-    // What was measured before is worth keeping.
-    let keep = |of: &str, delays: Result<Delays>| {
-        let text = delays.as_ref().map_or_else(|error| format!("left out: {error}"), Delays::shown);
-        progress.say(&format!("{of}: {text}"));
-        delays.ok()
-    };
+) -> Vec<Single> {
     let mut all = Vec::new();
     for &channels in channels {
-        let publisher = begin(bench, channels).await?;
-        let first = all.len();
-        for &delay_ms in delays {
-            bench.answer_after(delay_ms).await?;
-            let nifi = of_nifi(bench, &publisher, channels, seconds).await;
-            let nifi = keep(&format!("{channels} channels, {delay_ms} ms, NiFi"), nifi);
-            all.push(Single { channels, delay_ms, nifi, client: None });
+        let mut singles: Vec<Single> =
+            delays.iter().map(|&delay_ms| Single { channels, delay_ms, nifi: None, client: None }).collect();
+        if let Err(error) = measure_channels(bench, channels, &mut singles, seconds, progress).await {
+            progress.say(&format!("{channels} channels: the rest is left out: {error}"));
         }
-        bench.rig.stop_all().await?;
-        for single in all.iter_mut().skip(first) {
-            bench.answer_after(single.delay_ms).await?;
-            let client = of_client(bench, channels, seconds).await;
-            let of = format!("{channels} channels, {} ms, Snowflake's client", single.delay_ms);
-            single.client = keep(&of, client);
-        }
+        all.append(&mut singles);
     }
-    Ok(all)
+    all
+}
+
+async fn measure_channels(
+    bench: &mut Bench<'_>,
+    channels: u32,
+    singles: &mut [Single],
+    seconds: f64,
+    progress: &Progress,
+) -> Result<()> {
+    let keep = |who: &str, delay_ms: u64, delays: Result<Delays>| {
+        let text = delays.as_ref().map_or_else(|error| format!("left out: {error}"), Delays::shown);
+        progress.say(&format!("{channels} channels, {delay_ms} ms, {who}: {text}"));
+        delays.ok()
+    };
+    let publisher = begin(bench, channels).await?;
+    for single in &mut *singles {
+        bench.answer_after(single.delay_ms).await?;
+        let nifi = of_nifi(bench, &publisher, channels, seconds).await;
+        single.nifi = keep("NiFi", single.delay_ms, nifi);
+    }
+    bench.rig.stop_all().await?;
+    for single in singles {
+        bench.answer_after(single.delay_ms).await?;
+        let client = of_client(bench, channels, seconds).await;
+        single.client = keep("Snowflake's client", single.delay_ms, client);
+    }
+    Ok(())
 }
 
 fn stream(channels: u32) -> String {
