@@ -124,6 +124,22 @@ async fn a_record_of_an_idle_stream_comes_within_a_second_and_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_of_a_lively_stream_comes_within_half_a_second() {
+    let rig = Rig::new(&["s0"]);
+    let node = rig.node("a", &[]);
+    until("it reads", SOON, || node.reads().len() == 1).await;
+    for turn in 0..20 {
+        // Each time at another moment between two calls.
+        tokio::time::sleep(Duration::from_millis(2_000 + 37 * turn)).await;
+        rig.stream.put("s0");
+        let began = Instant::now();
+        let batch = node.next(seconds(5)).await.unwrap();
+        assert!(turn == 0 || began.elapsed() < Duration::from_millis(500), "{turn}: {:?}", began.elapsed());
+        node.source.settle(batch.id, true).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backlog_makes_large_flow_files() {
     let rig = Rig::new(&["s0"]);
     for _ in 0..30_000 {
