@@ -184,13 +184,13 @@ fn endpoints_that_never_answer_hold_up_neither_opening_nor_polling_nor_closing()
     let begun = Instant::now();
     let source = registry.open_source(source(&format!("http://{}", hole.address))).unwrap();
     let sink = registry.open_sink(sink(&format!("https://{}", hole.address))).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5), "opening returns at once");
+    assert!(begun.elapsed() < Duration::from_secs(1), "opening returns at once");
     let begun = Instant::now();
     assert!(registry.source(source).unwrap().poll(Duration::from_millis(50)).unwrap().is_none());
-    assert!(begun.elapsed() < Duration::from_secs(5), "a wait is bounded");
+    assert!(begun.elapsed() < Duration::from_secs(1), "a wait is bounded");
     for id in [source, sink] {
         let begun = Instant::now();
         command::close(&registry, id, Duration::from_millis(500));
-        assert!(begun.elapsed() < Duration::from_secs(8), "closing took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(4), "closing took {:?}", begun.elapsed());
     }
 }

@@ -43,16 +43,15 @@ fn temporary(rig: &Rig, id: &str, life: Duration) -> Keys {
     }
 }
 
-/// Writes and reads until the condition holds, then once more.
+/// Writes and reads until the condition holds, and once more after it.
 async fn read_until(rig: &Rig, reader: &Reader, holds: impl Fn() -> bool) {
     let began = Instant::now();
-    let mut last = false;
-    while !last {
+    while !holds() {
         assert!(began.elapsed() < SOON, "not renewed while it reads");
-        last = holds();
         reader.until(&rig.put(5), SOON).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+    reader.until(&rig.put(5), SOON).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

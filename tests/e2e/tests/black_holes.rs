@@ -108,7 +108,7 @@ async fn two_hundred_starts_and_stops_against_silence_leave_nothing() {
         let began = Instant::now();
         let source = Source::start(source(&aws), &runtime);
         let sink = Sink::start(sink(&snowflake, &key), &runtime);
-        assert!(began.elapsed() < Duration::from_secs(10), "start took {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(1), "start took {:?}", began.elapsed());
         let id = sink.begin(upload.clone()).unwrap();
         let _ = sink.advance(id, Duration::from_millis(1)).await;
         // Both hang in a call.

@@ -90,7 +90,7 @@ pub async fn measure(
         if let Err(error) = measure_channels(bench, channels, &mut singles, seconds, progress).await {
             progress.say(&format!("{channels} channels: the rest is left out: {error}"));
         }
-        all.append(&mut singles);
+        all.extend(singles);
     }
     all
 }
